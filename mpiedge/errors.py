@@ -1,0 +1,17 @@
+"""What can go wrong that is not a bug of ours.
+
+Kept at the bottom of the import order, so that every layer can raise it and the command line
+can turn it into one line and an exit code.
+"""
+
+
+class BadInput(ValueError):
+    """What the user gave cannot be used.
+
+    The message is one line: what was wrong, both values, how to repair it.  The command line
+    prints it on one rank and ends with exit code 2, before any work has started.
+    """
+
+
+class RankLost(RuntimeError):
+    """Another rank was waited for and did not answer within ``comm.timeout`` seconds."""

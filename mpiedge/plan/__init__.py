@@ -1,0 +1,1 @@
+"""Numbers only: who holds what, in which order, at what cost.  No torch, no MPI."""

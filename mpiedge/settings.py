@@ -1,0 +1,34 @@
+"""How a setting is declared: a dataclass field that carries its own documentation and bounds.
+
+Every package that can be configured has a ``settings.py`` with one frozen dataclass a section of
+the run file.  The declarations are the only place where a setting is documented: the reader of
+run files, ``mpiedge settings`` and ``docs/settings.md`` are made from them.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What is known of a setting beside its type and default."""
+
+    doc: str
+    choices: tuple[str, ...] = ()
+    least: float | None = None  # the smallest value allowed
+    above: float | None = None  # every value has to be larger
+
+
+def setting(
+    default: Any,
+    doc: str,
+    *,
+    choices: tuple[str, ...] = (),
+    least: float | None = None,
+    above: float | None = None,
+) -> Any:
+    """A field with a default, a sentence of documentation, and what values are allowed."""
+    metadata = {"declared": Declared(doc, choices, least, above)}
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=metadata)
+    return field(default=default, metadata=metadata)

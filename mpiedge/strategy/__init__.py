@@ -1,0 +1,1 @@
+"""Strategies: routes and phases as data.  No torch, no MPI."""

@@ -1,0 +1,24 @@
+"""The strategies by the name a run file calls them."""
+
+from difflib import get_close_matches
+
+from mpiedge.errors import BadInput
+from mpiedge.strategy.baselines import data_parallel, pipeline, standalone
+from mpiedge.strategy.strategy import Strategy
+
+STRATEGIES: dict[str, Strategy] = {
+    "standalone": standalone,
+    "pipeline": pipeline,
+    "data-parallel": data_parallel,
+}
+
+
+def strategy(name: str) -> Strategy:
+    """The strategy of that name; raises BadInput with the near names for another."""
+    if name in STRATEGIES:
+        return STRATEGIES[name]
+    near = get_close_matches(name, STRATEGIES, n=1)
+    meant = f", did you mean {near[0]}?" if near else ""
+    raise BadInput(
+        f"strategy.name {name!r} is not known{meant} (this version has {', '.join(STRATEGIES)})"
+    )
