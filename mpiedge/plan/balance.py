@@ -15,9 +15,7 @@ class Infeasible(BadInput):
     """No plan fits the devices' memory."""
 
 
-def balance(
-    cost: CostModel, ranks: Sequence[int], trainable: frozenset[int]
-) -> tuple[range, ...]:
+def balance(cost: CostModel, ranks: Sequence[int], trainable: frozenset[int]) -> tuple[range, ...]:
     """Cut all layers into one run per rank, in order, so that the slowest rank is fastest.
 
     Among the cuts that fit every rank's memory, where the stage ``s`` of ``S`` keeps ``S - s``
@@ -73,7 +71,7 @@ def _shortage(cost: CostModel, ranks: Sequence[int]) -> str:
     weights = sum(layer.weights for layer in cost.layers)
     return (
         f"the model's {len(cost.layers)} layers ({weights / 2**20:.0f} MiB of weights) do not fit "
-        f"ranks {list(ranks)} ({memory / 2**20:.0f} MiB free in all, rank {smallest} has the least, "
-        f"{cost.devices[smallest].memory / 2**20:.0f} MiB); add ranks, lower micro_batch_size, "
-        f"or set model.dtype to bfloat16"
+        f"ranks {list(ranks)} ({memory / 2**20:.0f} MiB free in all; rank {smallest} has the "
+        f"least, {cost.devices[smallest].memory / 2**20:.0f} MiB); add ranks, lower "
+        f"training.micro_batch_size, or set model.dtype to bfloat16"
     )

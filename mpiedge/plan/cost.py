@@ -42,7 +42,7 @@ class Cost(Protocol):
         """Seconds of one micro-batch's forward pass."""
 
     def backward(self, stage: Stage, lowest: bool) -> float:
-        """Seconds of its backward pass; in the ``lowest`` stage it ends at the lowest tuned layer."""
+        """Seconds of its backward pass, which in the ``lowest`` stage ends at a tuned layer."""
 
     def send(self, source: Stage, dest: Stage) -> float:
         """Seconds from the end of a pass at ``source`` until its message is at ``dest``."""

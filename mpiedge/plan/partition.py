@@ -85,7 +85,9 @@ class PartitionPlan:
         Two ranks update together when they tune the same layer, or each does with a third.
         """
         groups: list[frozenset[int]] = []
-        for ranks in [self.ranks_of(self.trainers)] if self.joint_update else self.trainers.values():
+        for ranks in (
+            [self.ranks_of(self.trainers)] if self.joint_update else self.trainers.values()
+        ):
             joined = [other for other in groups if not other.isdisjoint(ranks)]
             groups = [other for other in groups if other.isdisjoint(ranks)]
             groups.append(frozenset(ranks).union(*joined))

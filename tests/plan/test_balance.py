@@ -48,7 +48,7 @@ def test_more_ranks_than_layers_is_bad_input() -> None:
 
 
 def test_too_little_memory_is_infeasible_and_says_how_much_there_is() -> None:
-    with pytest.raises(Infeasible, match="rank 0 has the least"):
+    with pytest.raises(Infeasible, match="rank 0 has the least, 0 MiB"):
         balance(_even(4, [1, 1], memory=20), range(2), frozenset())
 
 

@@ -1,0 +1,158 @@
+"""A run file: TOML, read into one frozen dataclass a section.
+
+Unknown keys, wrong types and values out of bounds are one-line errors that say what was given and
+what would be right.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import Field, asdict, dataclass, field, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import tomli_w
+
+from mpiedge.comm.settings import CommSettings
+from mpiedge.errors import BadInput
+from mpiedge.model.settings import AdapterSettings, ModelSettings
+from mpiedge.pipeline.settings import TrainingSettings
+from mpiedge.settings import Declared
+from mpiedge.strategy.settings import StrategySettings
+from mpiedge.task.settings import TaskSettings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Values = dict[str, dict[str, Any]]
+
+_WORDS = {
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list[str]: "a list of strings",
+    list[int]: "a list of whole numbers",
+    list[float]: "a list of numbers",
+}
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Everything that decides a run."""
+
+    model: ModelSettings = field(default_factory=ModelSettings)
+    adapter: AdapterSettings = field(default_factory=AdapterSettings)
+    task: TaskSettings = field(default_factory=TaskSettings)
+    strategy: StrategySettings = field(default_factory=StrategySettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    comm: CommSettings = field(default_factory=CommSettings)
+
+
+def read(path: Path, overrides: Iterable[str] = ()) -> RunSettings:
+    """The settings in a run file, ``section.key=value`` overrides applied; raises BadInput."""
+    values = _parse(path)
+    for override in overrides:
+        _override(values, override)
+    settings = from_values(values, str(path))
+    for section, key, why in (
+        ("model", "name", "the model to fine-tune"),
+        ("task", "name", "what is to be learnt"),
+    ):
+        if not getattr(getattr(settings, section), key):
+            raise BadInput(f"{path}: {section}.{key} is missing; it says {why}")
+    return settings
+
+
+def from_values(values: Values, where: str) -> RunSettings:
+    """Settings from plain values; ``where`` stands before each error."""
+    known = get_type_hints(RunSettings)
+    sections = {}
+    for name, given in values.items():
+        if name not in known:
+            raise BadInput(f"{where}: unknown section [{name}]{_near(name, known)}")
+        if not isinstance(given, dict):
+            raise BadInput(f"{where}: {name} = {given!r} stands outside a section")
+        sections[name] = _section(known[name], name, given, where)
+    return RunSettings(**sections)
+
+
+def to_toml(settings: RunSettings) -> str:
+    """A run file that reads back as the same settings."""
+    return tomli_w.dumps(asdict(settings))
+
+
+def described() -> Iterator[tuple[str, str, Any, Declared]]:
+    """Every setting: its section, its key, its default, and its declaration."""
+    for section, kind in get_type_hints(RunSettings).items():
+        defaults = kind()
+        for one in fields(kind):
+            yield section, one.name, getattr(defaults, one.name), one.metadata["declared"]
+
+
+def _parse(path: Path) -> Values:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"no run file {path}; name an existing .toml file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} cannot be read as a run file: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{path} is not TOML: {error}") from None
+
+
+def _override(values: Values, override: str) -> None:
+    """Set one ``section.key=value``; the value is TOML, a bare word a string."""
+    name, equals, text = override.partition("=")
+    section, dot, key = name.strip().partition(".")
+    if not (equals and dot and section and key):
+        raise BadInput(f"--set {override!r} is not section.key=value, as training.epochs=1 is")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    given = values.setdefault(section, {})
+    if isinstance(given, dict):
+        given[key] = value
+
+
+def _section(kind: type, section: str, given: dict[str, Any], where: str) -> Any:
+    known, types = {one.name: one for one in fields(kind)}, get_type_hints(kind)
+    for key, value in given.items():
+        name = f"{where}: {section}.{key}"
+        if key not in known:
+            raise BadInput(f"{name} is not a setting{_near(key, known)}")
+        if not _is_a(value, types[key]):
+            raise BadInput(f"{name} = {value!r} has to be {_WORDS[types[key]]}")
+        _check_bounds(name, value, known[key])
+    floats = {key: float(value) for key, value in given.items() if types[key] is float}
+    return replace(kind(), **{**given, **floats})
+
+
+def _is_a(value: Any, kind: Any) -> bool:
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind in (str, bool):
+        return isinstance(value, kind)
+    (item,) = kind.__args__
+    return isinstance(value, list) and all(_is_a(one, item) for one in value)
+
+
+def _check_bounds(name: str, value: Any, declared_in: "Field[Any]") -> None:
+    declared: Declared = declared_in.metadata["declared"]
+    if declared.choices and value not in declared.choices:
+        near = _near(value, declared.choices)
+        raise BadInput(f"{name} = {value!r} is not one of {', '.join(declared.choices)}{near}")
+    if declared.least is not None and not value >= declared.least:
+        raise BadInput(f"{name} = {value} has to be at least {declared.least:g}")
+    if declared.above is not None and not value > declared.above:
+        raise BadInput(f"{name} = {value} has to be above {declared.above:g}")
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), n=2)
+    return f"; did you mean {' or '.join(near)}?" if near else f"; known: {', '.join(known)}"
