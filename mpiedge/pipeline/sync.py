@@ -1,0 +1,63 @@
+"""Keeping the copies of a tuned weight the same.
+
+A weight is trained by the ranks that train a layer in which it occurs.  Replicas of a layer are
+one reason for there to be several such ranks; a weight that two layers share (tied embeddings,
+T5's relative bias) is the other.  Both are one rule here: sum over those ranks.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+
+from mpiedge.comm.transport import Transport
+from mpiedge.model.shard import Shard
+from mpiedge.plan.partition import PartitionPlan
+
+Weights = dict[str, nn.Parameter]
+
+
+def trained(shard: Shard, plan: PartitionPlan, rank: int) -> dict[tuple[int, ...], Weights]:
+    """The weights this rank trains, by the ranks that train them together."""
+    groups: dict[tuple[int, ...], Weights] = {}
+    for name, parameter in shard.tuned_parameters().items():
+        ranks = plan.ranks_of(shard.blueprint.layers_of(name))
+        if rank in ranks:
+            groups.setdefault(ranks, {})[name] = parameter
+    return {ranks: groups[ranks] for ranks in sorted(groups)}
+
+
+def sum_gradients(transport: Transport, shard: Shard, plan: PartitionPlan) -> None:
+    """Give every trainer of a weight the batch's whole gradient: one message a group of ranks."""
+    for ranks, weights in trained(shard, plan, transport.rank).items():
+        gradients = [gradient_of(weights[name]) for name in sorted(weights)]
+        if len(ranks) > 1:
+            gradients = _summed(transport, gradients, ranks)
+        for name, gradient in zip(sorted(weights), gradients, strict=True):
+            weights[name].grad = gradient
+
+
+def global_norm(transport: Transport, shard: Shard, plan: PartitionPlan) -> float:
+    """The norm of the whole gradient, each weight counted once, on every rank that trains."""
+    squares = torch.zeros(1, dtype=torch.float64)
+    for ranks, weights in trained(shard, plan, transport.rank).items():
+        if ranks[0] == transport.rank:
+            norms = [gradient_of(weights[name]).norm().double() for name in sorted(weights)]
+            squares += sum((norm.cpu() ** 2 for norm in norms), torch.zeros(1, dtype=torch.float64))
+    transport.all_reduce(squares, plan.ranks_of(plan.trainers))
+    return float(squares.sqrt().item())
+
+
+def gradient_of(parameter: nn.Parameter) -> Tensor:
+    """The parameter's gradient; zero when no micro-batch of this rank reached it."""
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+
+
+def _summed(
+    transport: Transport, gradients: Sequence[Tensor], ranks: tuple[int, ...]
+) -> list[Tensor]:
+    flat = _flatten_dense_tensors(gradients).cpu()
+    transport.all_reduce(flat, ranks)
+    flat = flat.to(gradients[0].device)
+    return list(_unflatten_dense_tensors(flat, gradients))

@@ -1,0 +1,1 @@
+"""One run, from beginning to end: the only place that builds objects and puts them together."""

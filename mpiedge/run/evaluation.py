@@ -1,0 +1,77 @@
+"""Scoring a split over the same routes as the training, with nothing trained."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mpiedge.comm.transport import Kind, Tag, Transport
+from mpiedge.pipeline.engine import Engine, MicroBatch, Portion
+from mpiedge.pipeline.feed import Feed
+from mpiedge.plan.partition import PartitionPlan
+from mpiedge.plan.schedule import simulate
+from mpiedge.task.sampler import Batch
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Examples in a row of micro-batches, laid over a plan's routes as often as it takes."""
+
+    plan: PartitionPlan
+    sizes: tuple[int, ...]  # examples of each micro-batch
+    portions: tuple[Batch, ...] = ()  # their numbers; only on ranks where routes start
+    feed: Feed | None = None
+
+    @property
+    def batches(self) -> int:
+        """How often the plan's batch is run."""
+        return -(-len(self.sizes) // len(self.plan.micro_batches))
+
+    def source(self, number: int) -> MicroBatch:
+        """Micro-batch ``number``, an empty one past the end."""
+        assert self.feed is not None
+        portion = self.portions[number] if number < len(self.portions) else ()
+        return self.feed.micro_batch((portion,), 0)
+
+
+def observe(transport: Transport, engine: Engine, evaluation: Evaluation) -> Tensor | None:
+    """Run the examples through the model; on rank 0, what was observed of each: [n, k].
+
+    Rows are in the order of the micro-batches.
+    """
+    plan = evaluation.plan
+    actions = simulate(plan, batches=evaluation.batches).schedule.get(transport.rank, ())
+    engine.run(Portion(plan, actions, 0, evaluation.source), _ToRankZero(transport))
+    if transport.rank != 0:
+        return None
+    rows = []
+    for number in range(evaluation.batches * len(plan.micro_batches)):
+        (observed,) = transport.recv(plan.route(number)[-1].rank, Tag(Kind.RECORDS, number))
+        size = evaluation.sizes[number] if number < len(evaluation.sizes) else 0
+        rows.append(observed[:size])
+    return torch.cat(rows)
+
+
+def portions(lengths: Sequence[int], size: int) -> tuple[Batch, ...]:
+    """Every example once, neighbours of about the same length, ``size`` to a micro-batch."""
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    return tuple(tuple(order[i : i + size]) for i in range(0, len(order), size))
+
+
+def sizes(count: int, size: int) -> tuple[int, ...]:
+    """How many examples each of ``portions`` holds."""
+    return tuple(min(size, count - start) for start in range(0, count, size))
+
+
+class _ToRankZero:
+    """Sends what was observed of each micro-batch to rank 0."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def result(self, number: int, value: Tensor) -> None:
+        self._transport.send([value.cpu()], 0, Tag(Kind.RECORDS, number))
+
+    def acted(self) -> None:
+        return

@@ -1,0 +1,81 @@
+"""What happened in a run so far, as rank 0 tells it to the user and to the output directory."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from mpiedge.run.clock import Clock
+from mpiedge.run.output import Output
+from mpiedge.run.progress import Progress, Step
+
+
+class Journal:
+    """Keeps the record; on ranks other than 0 it has no output and a silent progress."""
+
+    def __init__(self, output: Output | None, progress: Progress) -> None:
+        self.output, self._progress = output, progress
+        self._started = time.monotonic()
+        self._seconds = self._paused = 0.0
+        self._examples = 0
+        self.epochs: list[dict[str, float]] = []
+        self.scores: dict[str, float] = {}
+
+    def say(self, line: str) -> None:
+        """A sentence for the user."""
+        self._progress.say(line)
+
+    def begin(self) -> None:
+        """The first update is about to be made: what came before is not counted."""
+        self._started = time.monotonic()
+
+    def step(self, clock: Clock, batch: int, loss: float, rate: float) -> None:
+        """Update ``batch`` is done, with learning rate ``rate``."""
+        passed = time.monotonic() - self._started - self._paused
+        done, left = clock.examples_before(batch + 1), clock.steps - batch - 1
+        at = Step(
+            epoch=batch // clock.epoch + 1,
+            epochs=clock.epochs,
+            step=batch + 1,
+            steps=clock.steps,
+            loss=loss,
+            rate=done / passed,
+            left=passed / (batch + 1) * left,
+        )
+        self._progress.step(at)
+        values = {"step": at.step, "epoch": at.epoch, "loss": loss, "learning_rate": rate}
+        self._line({**values, "seconds": round(passed, 3)})
+
+    def trained(self, clock: Clock, stop: int, seconds: float) -> None:
+        """The updates up to ``stop`` took ``seconds``; closes the epoch when they end it."""
+        self._seconds += seconds
+        if stop % clock.epoch and stop != clock.steps:
+            return
+        done = clock.examples_before(stop)
+        examples, self._examples = done - self._examples, done
+        seconds, self._seconds = self._seconds, 0.0
+        self.epochs.append(
+            {
+                "epoch": len(self.epochs) + 1,
+                "seconds": round(seconds, 3),
+                "examples": examples,
+                "examples_per_second": round(examples / seconds, 2),
+            }
+        )
+
+    def evaluated(self, clock: Clock, step: int, scores: Mapping[str, float], took: float) -> None:
+        """After ``step`` updates the model scored this; ``took`` seconds do not count."""
+        self._paused += took
+        self.scores = dict(scores)
+        self._line({"step": step, "epoch": step / clock.epoch, "evaluation": self.scores})
+        words = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
+        self.say(f"evaluation after step {step}: {words}")
+
+    def finish(self, values: Mapping[str, Any]) -> None:
+        """Write the result and leave the terminal."""
+        self._progress.close()
+        if self.output is not None:
+            self.output.result({"metrics": self.scores, "epochs": self.epochs, **values})
+
+    def _line(self, values: Mapping[str, Any]) -> None:
+        if self.output is not None:
+            self.output.line(dict(values))

@@ -1,0 +1,129 @@
+"""What a run is about: model, task and ranks, looked at on every rank and agreed by all.
+
+Everything a user can get wrong is found here, before weights are read: each step is taken by all
+ranks together, and a rank that fails ends all of them with its one line.
+"""
+
+import os
+import socket
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import psutil
+import torch
+
+from mpiedge import __version__
+from mpiedge.comm.transport import Transport
+from mpiedge.comm.values import agree, check_same, collectively, gather
+from mpiedge.config import RunSettings, to_toml
+from mpiedge.errors import BadInput
+from mpiedge.model.adapter import inject, tuned_names
+from mpiedge.model.blueprint import Blueprint, open_model
+from mpiedge.model.purpose import Purpose
+from mpiedge.model.tokenizer import open_tokenizer
+from mpiedge.task.opening import open_task
+from mpiedge.task.registry import recipe
+from mpiedge.task.task import Task
+
+
+class Host(NamedTuple):
+    """Where a rank runs."""
+
+    name: str
+    free_memory: int  # bytes, of the whole host
+    ranks: int  # on this host
+    place: int  # of this rank among them
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Model and task of a run on one rank: known, but no weights and no examples read."""
+
+    settings: RunSettings
+    transport: Transport
+    hosts: tuple[Host, ...]  # by rank
+    task: Task
+    purpose: Purpose
+    labels: tuple[str, ...]
+    blueprint: Blueprint
+    tuned: frozenset[str]
+
+    @property
+    def host(self) -> Host:
+        """This rank's host."""
+        return self.hosts[self.transport.rank]
+
+    @property
+    def device(self) -> torch.device:
+        """The device this rank computes on."""
+        if not torch.cuda.is_available():
+            return torch.device("cpu")
+        return torch.device("cuda", self.host.place % torch.cuda.device_count())
+
+
+def open_run(settings: RunSettings, transport: Transport) -> Opened:
+    """Look at everything a run needs; raises BadInput on all ranks when one of them cannot."""
+    check_same(transport, "the version of mpiedge", __version__, "install one version everywhere")
+    check_same(transport, "the run file", to_toml(settings), "give every rank the same one")
+    hosts = _hosts(transport)
+    torch.set_num_threads(settings.training.threads or _threads(hosts[transport.rank]))
+    purpose = collectively(transport, lambda: Purpose(recipe(settings.task.name).purpose))
+    task = collectively(transport, lambda: _open_task(settings, purpose))
+    # Labels that the run file does not name stand in the training file, which rank 0 has.
+    labels = collectively(transport, lambda: task.labels if transport.rank == 0 else ())
+    labels = tuple(agree(transport, list(labels)))
+    blueprint = collectively(transport, lambda: _open_model(settings, purpose, len(labels)))
+    task_settings = replace(settings.task, labels=list(labels))
+    return Opened(
+        settings=replace(settings, task=task_settings),
+        transport=transport,
+        hosts=hosts,
+        task=task,
+        purpose=purpose,
+        labels=labels,
+        blueprint=blueprint,
+        tuned=tuned_names(blueprint.model, settings.adapter, blueprint.head_names),
+    )
+
+
+def _open_task(settings: RunSettings, purpose: Purpose) -> Task:
+    other = settings.task.target_tokenizer
+    return open_task(
+        settings.task,
+        open_tokenizer(settings.model.name),
+        seed=settings.training.seed,
+        decoder_start=open_model(settings.model, purpose, 1).decoder_start,
+        target_tokenizer=open_tokenizer(other) if other else None,
+    )
+
+
+def _open_model(settings: RunSettings, purpose: Purpose, num_labels: int) -> Blueprint:
+    blueprint = open_model(settings.model, purpose, num_labels or 1)
+    longest = blueprint.family.longest(blueprint.config)
+    asked = max(settings.task.max_length, settings.task.max_target_length if blueprint.bridge else 0)
+    if longest is not None and asked > longest:
+        raise BadInput(
+            f"task.max_length = {asked} is more than the {longest} positions of "
+            f"{settings.model.name}; set it to {longest} or less"
+        )
+    inject(
+        blueprint.model, settings.adapter, blueprint.family.name, blueprint.head_names
+    )
+    return blueprint
+
+
+def _hosts(transport: Transport) -> tuple[Host, ...]:
+    name, free = socket.gethostname(), psutil.virtual_memory().available
+    rows = agree(transport, gather(transport, [name, free]))
+    names = [row[0] for row in rows]
+    return tuple(
+        Host(name, free, names.count(name), names[:rank].count(name))
+        for rank, (name, free) in enumerate(rows)
+    )
+
+
+def _threads(host: Host) -> int:
+    """The cores that this process may use, shared among the ranks of its host."""
+    able = getattr(os, "sched_getaffinity", None)
+    cores = len(able(0)) if able else os.cpu_count() or 1
+    return max(1, cores // host.ranks)

@@ -1,0 +1,175 @@
+"""A training run: plan, load, run the phases batch by batch, evaluate, save."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from mpiedge.comm.values import collectively, gather
+from mpiedge.config import to_toml
+from mpiedge.model.export import origin_of, save_adapter
+from mpiedge.model.load import load
+from mpiedge.model.shard import Shard
+from mpiedge.pipeline.engine import Engine, MicroBatch, Portion
+from mpiedge.pipeline.feed import Feed, Order
+from mpiedge.pipeline.optimize import Update
+from mpiedge.plan.partition import PartitionPlan
+from mpiedge.plan.schedule import simulate
+from mpiedge.run import planning
+from mpiedge.run.clock import Clock
+from mpiedge.run.evaluation import Evaluation, observe, portions, sizes
+from mpiedge.run.examples import Examples, count, read
+from mpiedge.run.journal import Journal
+from mpiedge.run.losses import Losses
+from mpiedge.run.opening import Opened
+from mpiedge.run.collecting import collect
+from mpiedge.run.usage import usage
+from mpiedge.strategy.strategy import Phase
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything one rank needs for the updates."""
+
+    opened: Opened
+    phases: tuple[Phase, ...]
+    examples: Examples
+    clock: Clock
+    shard: Shard
+    update: Update
+    engine: Engine
+
+
+def train(opened: Opened, journal: Journal) -> None:
+    """Train as the settings say; the result goes to the journal's output directory."""
+    run = prepare(opened, journal)
+    evaluation = evaluation_of(run)
+    source = _training_source(run)
+    journal.begin()
+    for phase, updates in _portions(run):
+        start = time.monotonic()
+        _update(run, phase, updates, source, journal)
+        journal.trained(run.clock, updates.stop, time.monotonic() - start)
+        if run.clock.evaluates(updates.stop):
+            start = time.monotonic()
+            scores = evaluate(run, evaluation)
+            journal.evaluated(run.clock, updates.stop, scores, time.monotonic() - start)
+    _finish(run, journal)
+
+
+def prepare(opened: Opened, journal: Journal) -> Prepared:
+    """Plan, read the examples and the weights; after this nothing a user gave can be wrong."""
+    settings, transport = opened.settings, opened.transport
+    counts = count(opened)
+    training = settings.training
+    clock = Clock(
+        counts.train,
+        training.batch_size,
+        training.epochs,
+        training.max_steps,
+        training.evaluate_every,
+    )
+    phases = planning.plan_run(opened, clock.steps)
+    plan = phases[0].plan
+    for line in (*opened.task.notes, *planning.described(opened, plan)):
+        journal.say(line)
+    examples = read(opened, plan, counts)
+    shard = collectively(
+        transport,
+        lambda: load(
+            opened.blueprint,
+            plan.layers_of(transport.rank),
+            opened.device,
+            tuned=opened.tuned,
+            seed=training.seed,
+        ),
+    )
+    update = Update(transport, shard, training, clock.steps)
+    engine = Engine(transport, shard, opened.task, update, training.seed)
+    if journal.output is not None:
+        journal.output.run_file(to_toml(settings))
+    return Prepared(opened, phases, examples, clock, shard, update, engine)
+
+
+def evaluation_of(run: Prepared) -> Evaluation:
+    """The validation examples laid over the plan."""
+    opened, examples = run.opened, run.examples
+    size = opened.settings.training.micro_batch_size
+    return Evaluation(
+        plan=run.phases[-1].plan.frozen(),
+        sizes=sizes(examples.counts.validation, size),
+        portions=portions([each.length for each in examples.validation], size),
+        feed=Feed(opened.task, examples.validation, opened.blueprint.bridge),
+    )
+
+
+def evaluate(run: Prepared, evaluation: Evaluation) -> dict[str, float]:
+    """The metrics of the validation examples, on rank 0; elsewhere nothing."""
+    observed = observe(run.opened.transport, run.engine, evaluation)
+    return {} if observed is None else run.opened.task.score(observed)
+
+
+def _portions(run: Prepared) -> Iterator[tuple[Phase, range]]:
+    start = 0
+    for phase in run.phases:
+        for updates in run.clock.portions(start, start + phase.batches):
+            yield phase, updates
+        start += phase.batches
+
+
+def _update(
+    run: Prepared,
+    phase: Phase,
+    updates: range,
+    source: Callable[[int], MicroBatch],
+    journal: Journal,
+) -> None:
+    """Run the updates of one portion."""
+    transport, plan = run.opened.transport, phase.plan
+    timeline = simulate(plan, policy=phase.policy, batches=len(updates))
+
+    def heard(batch: int, loss: float) -> None:
+        journal.step(run.clock, batch, loss, run.update.learning_rate(batch))
+
+    losses = Losses(transport, plan, updates.start, heard)
+    first = updates.start * len(plan.micro_batches)
+    actions = timeline.schedule.get(transport.rank, ())
+    run.engine.run(Portion(plan, actions, first, source), losses)
+    losses.drain(updates.stop)
+
+
+def _training_source(run: Prepared) -> Callable[[int], MicroBatch]:
+    opened, training = run.opened, run.opened.settings.training
+    size = planning.micro_batches(opened)
+    lengths = [example.length for example in run.examples.train]
+    order = Order(lengths, training.batch_size, size, training.seed)
+    feed = Feed(opened.task, run.examples.train, opened.blueprint.bridge)
+
+    def source(number: int) -> MicroBatch:
+        batch, index = divmod(number, size)
+        return feed.micro_batch(order.batch(batch), index)
+
+    return source
+
+
+def _finish(run: Prepared, journal: Journal) -> None:
+    opened, plan = run.opened, run.phases[-1].plan
+    transport = opened.transport
+    weights = collect(transport, run.shard, plan)
+    if weights is not None and journal.output is not None:
+        blueprint = opened.blueprint
+        origin = origin_of(
+            blueprint.model, blueprint.source.place, opened.purpose, blueprint.head_names
+        )
+        save_adapter(journal.output.adapter, opened.settings.adapter, weights, origin)
+    used = usage(transport, opened.device, run.engine.busy)
+    used["host"] = opened.host.name
+    used["layers"] = list(plan.layers_of(transport.rank))
+    ranks = gather(transport, used)
+    journal.finish(
+        {
+            "steps": run.clock.steps,
+            "labels": list(opened.labels),
+            "ranks": ranks,
+            "plan": planning.stored(opened, run.phases),
+        }
+    )

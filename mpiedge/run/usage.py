@@ -1,0 +1,30 @@
+"""What a rank has used: memory, messages, time."""
+
+import resource
+import sys
+from typing import Any
+
+import torch
+
+from mpiedge.comm.ledger import total
+from mpiedge.comm.transport import Transport
+
+
+def usage(transport: Transport, device: torch.device, busy: float) -> dict[str, Any]:
+    """This rank's peak memory, bytes sent and received, and seconds computed, for the result."""
+    used: dict[str, Any] = {
+        "rank": transport.rank,
+        "peak_resident_bytes": peak_resident(),
+        "bytes_sent": total(transport.ledger.sent()).bytes,
+        "bytes_received": total(transport.ledger.received()).bytes,
+        "busy_seconds": round(busy, 3),
+    }
+    if device.type == "cuda":
+        used["peak_device_bytes"] = torch.cuda.max_memory_allocated(device)
+    return used
+
+
+def peak_resident() -> int:
+    """The most bytes this process ever had in memory."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
