@@ -5,12 +5,19 @@ import sys
 
 from rich.console import Console
 
-from mpiedge.launch.terminal import COLUMNS, terminal
+from mpiedge.comm.connect import announced_size
+from mpiedge.launch.terminal import COLUMNS, PATH, terminal
 
 
 def console() -> Console:
-    """Rank 0's console; a live line is drawn only where there is a terminal."""
+    """Rank 0's console; a live line is drawn only where there is a terminal.
+
+    mpirun gives its ranks a pseudo-terminal even when its own output is a file, so under it only
+    the launcher's word counts.
+    """
+    if announced_size() > 1 and PATH not in os.environ:
+        return Console(force_terminal=False, soft_wrap=True)
     screen = terminal()
     if screen is None or screen is sys.stdout:
         return Console(soft_wrap=True)
-    return Console(file=screen, force_terminal=True, width=int(os.environ.get(COLUMNS, 80)))
+    return Console(file=screen, force_terminal=True, width=int(os.environ.get(COLUMNS, "80")))

@@ -13,11 +13,13 @@ from transformers import PreTrainedModel
 
 from mpiedge.errors import BadInput
 from mpiedge.model import bottleneck, lora
+from mpiedge.model.building import one_at_a_time
 from mpiedge.model.settings import AdapterSettings
 
 KINDS = ("lora", "bottleneck", "full")
 
 
+@one_at_a_time
 def inject(
     model: PreTrainedModel, settings: AdapterSettings, family: str, heads: tuple[str, ...]
 ) -> None:

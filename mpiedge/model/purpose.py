@@ -13,3 +13,8 @@ class Purpose(Enum):
     REGRESSION = "regression"
     LANGUAGE = "language"
     SEQ2SEQ = "seq2seq"
+
+    @property
+    def generates(self) -> bool:
+        """Whether the model answers with text."""
+        return self in {Purpose.LANGUAGE, Purpose.SEQ2SEQ}

@@ -11,6 +11,8 @@ from mpiedge.pipeline.engine import Engine, MicroBatch, Portion
 from mpiedge.pipeline.feed import Feed
 from mpiedge.plan.partition import PartitionPlan
 from mpiedge.plan.schedule import simulate
+from mpiedge.run.examples import Examples
+from mpiedge.run.opening import Opened
 from mpiedge.task.sampler import Batch
 
 
@@ -51,6 +53,17 @@ def observe(transport: Transport, engine: Engine, evaluation: Evaluation) -> Ten
         size = evaluation.sizes[number] if number < len(evaluation.sizes) else 0
         rows.append(observed[:size])
     return torch.cat(rows)
+
+
+def validation_of(opened: Opened, plan: PartitionPlan, examples: Examples) -> Evaluation:
+    """The validation examples laid over ``plan``, neighbours of about the same length."""
+    size = opened.settings.training.micro_batch_size
+    return Evaluation(
+        plan=plan.frozen(),
+        sizes=sizes(examples.counts.validation, size),
+        portions=portions([each.length for each in examples.validation], size),
+        feed=Feed(opened.task, examples.validation, opened.blueprint.bridge),
+    )
 
 
 def portions(lengths: Sequence[int], size: int) -> tuple[Batch, ...]:

@@ -16,7 +16,7 @@ from mpiedge.plan.partition import PartitionPlan
 from mpiedge.plan.schedule import simulate
 from mpiedge.run import planning
 from mpiedge.run.clock import Clock
-from mpiedge.run.evaluation import Evaluation, observe, portions, sizes
+from mpiedge.run.evaluation import Evaluation, observe, validation_of
 from mpiedge.run.examples import Examples, count, read
 from mpiedge.run.journal import Journal
 from mpiedge.run.losses import Losses
@@ -42,7 +42,7 @@ class Prepared:
 def train(opened: Opened, journal: Journal) -> None:
     """Train as the settings say; the result goes to the journal's output directory."""
     run = prepare(opened, journal)
-    evaluation = evaluation_of(run)
+    evaluation = validation_of(opened, run.phases[-1].plan, run.examples)
     source = _training_source(run)
     journal.begin()
     for phase, updates in _portions(run):
@@ -88,18 +88,6 @@ def prepare(opened: Opened, journal: Journal) -> Prepared:
     if journal.output is not None:
         journal.output.run_file(to_toml(settings))
     return Prepared(opened, phases, examples, clock, shard, update, engine)
-
-
-def evaluation_of(run: Prepared) -> Evaluation:
-    """The validation examples laid over the plan."""
-    opened, examples = run.opened, run.examples
-    size = opened.settings.training.micro_batch_size
-    return Evaluation(
-        plan=run.phases[-1].plan.frozen(),
-        sizes=sizes(examples.counts.validation, size),
-        portions=portions([each.length for each in examples.validation], size),
-        feed=Feed(opened.task, examples.validation, opened.blueprint.bridge),
-    )
 
 
 def evaluate(run: Prepared, evaluation: Evaluation) -> dict[str, float]:

@@ -1,0 +1,85 @@
+"""A model's parts as a row of numbered layers.
+
+Everything here is about names: which modules make up a layer, and which names stand for one
+tensor.  A tied weight (an embedding that is the output layer too) belongs to several layers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from mpiedge.model.family import Family, Head, Stack
+
+WRAPPED = ".base_layer"
+"""What adapters put into the name of a weight they wrap; no checkpoint has it."""
+
+
+class Layer(NamedTuple):
+    """One layer: its modules, and what it does with them."""
+
+    modules: tuple[str, ...]  # or single tensors, by name
+    stack: Stack | None  # None: the head
+    block: str | None = None  # None: the layer before a stack's blocks, or the head
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """The layers of a model, and the names by which its tied weights are also known."""
+
+    layers: tuple[Layer, ...]
+    ties: dict[str, tuple[str, ...]]
+
+    def layers_of(self, name: str) -> tuple[int, ...]:
+        """The layers in which a parameter occurs."""
+        plain = name.replace(WRAPPED, "")
+        names = self.names(plain)
+        return tuple(i for i, layer in enumerate(self.layers) if _within(names, layer.modules))
+
+    def names(self, plain: str) -> tuple[str, ...]:
+        """All names of a parameter, the one given first."""
+        return (plain, *self.ties.get(plain, ()))
+
+    @property
+    def entrances(self) -> tuple[int, ...]:
+        """The layers that take tokens from outside: 0, and the bridge to a decoder."""
+        row = enumerate(self.layers)
+        return tuple(i for i, layer in row if layer.stack is not None and layer.block is None)
+
+
+def dissect(family: Family, head: Head, model: Any) -> Anatomy:
+    """The anatomy of a model, before any adapters are in it."""
+    backbone = model.base_model
+    prefix = "" if backbone is model else f"{model.base_model_prefix}."
+
+    def inside(names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(prefix + name for name in names)
+
+    layers = []
+    for stack in family.stacks:
+        layers.append(Layer(inside(stack.entrance), stack))
+        for index in range(len(backbone.get_submodule(stack.blocks))):
+            block = f"{prefix}{stack.blocks}.{index}"
+            layers.append(Layer((block, *inside(stack.shared)), stack, block))
+    layers.append(Layer((*inside(family.finish), *head.modules), None))
+    return Anatomy(tuple(layers), _ties(model))
+
+
+def aliases(model: nn.Module) -> dict[str, tuple[str, ...]]:
+    """Every parameter's names by its first one, which is the canonical one."""
+    first: dict[int, str] = {}
+    names: dict[str, tuple[str, ...]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        canonical = first.setdefault(id(parameter), name)
+        names[canonical] = (*names.get(canonical, ()), name)
+    return names
+
+
+def _ties(model: nn.Module) -> dict[str, tuple[str, ...]]:
+    return {first: names[1:] for first, names in aliases(model).items() if len(names) > 1}
+
+
+def _within(names: Sequence[str], modules: Sequence[str]) -> bool:
+    dotted = tuple(f"{module}." for module in modules)
+    return any(name in modules or name.startswith(dotted) for name in names)

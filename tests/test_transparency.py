@@ -1,0 +1,112 @@
+"""The promise of every strategy: a run file gives the same weights on one rank and on several."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.models import FAMILIES, save_tiny
+from tests.runs import Finished, difference, run, settings, write_requests
+
+SGD = {"optimizer": "sgd", "learning_rate": 1.0}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_requests(tmp_path_factory.mktemp("requests"))
+
+
+def _run(model: Path, data: Path, ranks: int, strategy: dict[str, Any], **more: Any) -> Finished:
+    words = "-".join(map(str, (ranks, *strategy.values()))).replace(" ", "")
+    folder = model.parent / f"{model.name}-{words}"
+    return run(settings(model, data, strategy=strategy, **more), ranks, folder)
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny("bert", tmp_path_factory.mktemp("models") / "bert", blocks=3)
+
+
+LAYOUTS = [
+    (2, {"name": "pipeline"}),
+    (3, {"name": "pipeline"}),
+    (4, {"name": "pipeline"}),
+    (3, {"name": "pipeline", "layers": [1, 3, 1]}),
+    (2, {"name": "pipeline", "layers": [4, 1]}),
+    (2, {"name": "data-parallel"}),
+    (3, {"name": "data-parallel"}),
+    (2, {"name": "data-parallel", "shares": [3.0, 1.0]}),
+]
+
+
+@pytest.fixture(scope="module")
+def alone_sgd(bert: Path, data: Path) -> Finished:
+    return _run(bert, data, 1, {"name": "standalone"}, training=SGD)
+
+
+@pytest.mark.parametrize(("ranks", "strategy"), LAYOUTS)
+def test_sgd(
+    ranks: int, strategy: dict[str, Any], bert: Path, data: Path, alone_sgd: Finished
+) -> None:
+    together = _run(bert, data, ranks, strategy, training=SGD)
+    # A pipeline adds in the same order: bit for bit.  A reduction over ranks adds in another.
+    limit = 0.0 if strategy["name"] == "pipeline" else 1e-6
+    assert difference(alone_sgd, together) <= limit
+    assert together.losses == pytest.approx(alone_sgd.losses, rel=1e-6)
+    assert len(together.losses) == 24
+    raised = [weight.abs().max() for name, weight in together.weights.items() if "lora_B" in name]
+    assert len(raised) == 6
+    assert min(raised) > 1e-3
+
+
+@pytest.fixture(scope="module")
+def alone_adamw(bert: Path, data: Path) -> Finished:
+    return _run(bert, data, 1, {"name": "standalone", "layers": []})
+
+
+@pytest.mark.parametrize(("ranks", "strategy"), LAYOUTS)
+def test_adamw(
+    ranks: int, strategy: dict[str, Any], bert: Path, data: Path, alone_adamw: Finished
+) -> None:
+    together = _run(bert, data, ranks, strategy)
+    assert difference(alone_adamw, together) < (1e-5 if strategy["name"] == "pipeline" else 1e-4)
+    assert together.result["metrics"] == pytest.approx(alone_adamw.result["metrics"], rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["lora", "bottleneck", "full"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_and_adapter(family: str, kind: str, tmp_path: Path, data: Path) -> None:
+    model = save_tiny(family, tmp_path / family)
+    more = {"training": {**SGD, "max_steps": 3}, "adapter": {"kind": kind}}
+    alone = _run(model, data, 1, {"name": "standalone"}, **more)
+    # A tied weight is summed over its ranks, so even a pipeline may add in another order.
+    assert difference(alone, _run(model, data, 3, {"name": "pipeline"}, **more)) < 1e-6
+    assert difference(alone, _run(model, data, 2, {"name": "data-parallel"}, **more)) < 1e-6
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_dropout_is_the_same_on_any_number_of_ranks(
+    dropout: float, tmp_path: Path, data: Path
+) -> None:
+    rates = {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
+    model = save_tiny("bert", tmp_path / "bert", **rates)
+    more = {"training": {**SGD, "max_steps": 8}, "adapter": {"dropout": dropout}}
+    alone = _run(model, data, 1, {"name": "standalone"}, **more)
+    assert difference(alone, _run(model, data, 3, {"name": "pipeline"}, **more)) < 1e-6
+    assert difference(alone, _run(model, data, 2, {"name": "data-parallel"}, **more)) < 1e-6
+
+
+def test_another_seed_gives_other_weights(bert: Path, data: Path, alone_sgd: Finished) -> None:
+    other = _run(bert, data, 1, {"name": "standalone"}, training={**SGD, "seed": 1})
+    assert difference(alone_sgd, other) > 1e-3
+
+
+def test_clipping_by_the_global_norm_holds_over_ranks(
+    tmp_path: Path, data: Path, bert: Path
+) -> None:
+    clipped = {"training": {**SGD, "clip_norm": 0.05, "max_steps": 6}}
+    free = {"training": {**SGD, "clip_norm": 0.0, "max_steps": 6}}
+    alone = _run(bert, data, 1, {"name": "standalone"}, **clipped)
+    assert difference(alone, _run(bert, data, 3, {"name": "pipeline"}, **clipped)) < 1e-6
+    assert difference(alone, _run(bert, data, 2, {"name": "data-parallel"}, **clipped)) < 1e-6
+    assert difference(alone, _run(bert, data, 2, {"name": "pipeline"}, **free)) > 1e-3
