@@ -84,6 +84,25 @@ def to_toml(settings: RunSettings) -> str:
     return tomli_w.dumps(asdict(settings))
 
 
+def located(settings: RunSettings, beside: Path) -> RunSettings:
+    """The settings with absolute paths: from the current folder, else from ``beside``.
+
+    What is no path (a hub id, a package) and what is nowhere stays as it is.
+    """
+
+    def found(name: str) -> str:
+        plain = Path(name).expanduser()
+        places = [place.resolve() for place in (plain, beside / plain) if place.exists()]
+        return str(places[0]) if name and places else name
+
+    task = settings.task
+    return replace(
+        settings,
+        model=replace(settings.model, name=found(settings.model.name)),
+        task=replace(task, data=found(task.data), target_tokenizer=found(task.target_tokenizer)),
+    )
+
+
 def described() -> Iterator[tuple[str, str, Any, Declared]]:
     """Every setting: its section, its key, its default, and its declaration."""
     for section, kind in get_type_hints(RunSettings).items():
@@ -94,7 +113,8 @@ def described() -> Iterator[tuple[str, str, Any, Declared]]:
 
 def _parse(path: Path) -> Values:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        values: Values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return values
     except FileNotFoundError:
         raise BadInput(f"no run file {path}; name an existing .toml file") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -6,7 +6,7 @@ from mpiedge.comm.connect import connect
 from mpiedge.comm.failure import ends_job
 from mpiedge.comm.settings import CommSettings
 from mpiedge.comm.transport import Transport
-from mpiedge.comm.values import collectively
+from mpiedge.comm.values import SharedBadInput, collectively
 from mpiedge.config import RunSettings
 from mpiedge.errors import BadInput
 
@@ -22,7 +22,11 @@ def as_rank(
     settings, complaint = _tried(read)
     transport = connect((settings.comm if settings else CommSettings()).timeout)
     with ends_job(transport):
-        work(collectively(transport, lambda: _settled(settings, complaint)), transport)
+        try:
+            work(collectively(transport, lambda: _settled(settings, complaint)), transport)
+        except SharedBadInput:
+            transport.close()  # every rank is here
+            raise
         transport.close()
 
 

@@ -5,7 +5,7 @@ import sys
 
 from rich.console import Console
 
-from mpiedge.comm.connect import announced_size
+from mpiedge.launch.rank import rank_of
 from mpiedge.launch.terminal import COLUMNS, PATH, terminal
 
 
@@ -15,7 +15,7 @@ def console() -> Console:
     mpirun gives its ranks a pseudo-terminal even when its own output is a file, so under it only
     the launcher's word counts.
     """
-    if announced_size() > 1 and PATH not in os.environ:
+    if rank_of(os.environ) is not None and PATH not in os.environ:
         return Console(force_terminal=False, soft_wrap=True)
     screen = terminal()
     if screen is None or screen is sys.stdout:

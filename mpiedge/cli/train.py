@@ -38,13 +38,13 @@ def train(run_file: Path, overrides: tuple[str, ...], output_dir: Path | None) -
     adapter/, the settings in run.toml, the steps in metrics.jsonl and the rest in result.json.
     """
     folder = output_dir or Path("runs") / run_file.stem
-    as_rank(lambda: read(run_file, overrides), lambda s, t: _train(s, t, folder))
+    as_rank(lambda: read(run_file, overrides), lambda s, t: _train(s, t, run_file, folder))
 
 
-def _train(settings: RunSettings, transport: Transport, folder: Path) -> None:
+def _train(settings: RunSettings, transport: Transport, run_file: Path, folder: Path) -> None:
     started = time.monotonic()
     output = collectively(transport, lambda: Output(folder) if transport.rank == 0 else None)
-    opened = open_run(settings, transport)
+    opened = open_run(settings, transport, beside=run_file.parent)
     progress = shown_on(console()) if transport.rank == 0 else Silent()
     journal = Journal(output, progress)
     run_training(opened, journal)

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 
 from mpiedge.comm.transport import Transport
 from mpiedge.model.shard import Shard
@@ -57,7 +56,8 @@ def gradient_of(parameter: nn.Parameter) -> Tensor:
 def _summed(
     transport: Transport, gradients: Sequence[Tensor], ranks: tuple[int, ...]
 ) -> list[Tensor]:
-    flat = _flatten_dense_tensors(gradients).cpu()
+    flat = torch.cat([gradient.flatten() for gradient in gradients]).cpu()
     transport.all_reduce(flat, ranks)
-    flat = flat.to(gradients[0].device)
-    return list(_unflatten_dense_tensors(flat, gradients))
+    sizes = [gradient.numel() for gradient in gradients]
+    parts = torch.split(flat.to(gradients[0].device), sizes)
+    return [part.view_as(like) for part, like in zip(parts, gradients, strict=True)]

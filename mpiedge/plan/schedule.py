@@ -10,7 +10,7 @@ predicts how long the work takes.
 from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property, lru_cache
+from functools import cached_property
 from math import inf
 from typing import NamedTuple
 
@@ -100,15 +100,10 @@ def simulate(
     A stage that an update changes waits, before a batch's forward passes, for its rank's update
     after the batch before; a frozen stage has nothing to wait for, and runs ahead.
     """
-    return _simulate(plan, cost or _UNIT, policy, batches)
+    return _Play(plan, cost or _UNIT, policy, batches).run()
 
 
 _UNIT = UnitCost()
-
-
-@lru_cache(maxsize=32)
-def _simulate(plan: PartitionPlan, cost: Cost, policy: Policy, batches: int) -> Timeline:
-    return _Play(plan, cost, policy, batches).run()
 
 
 class _Slot(NamedTuple):
@@ -127,7 +122,7 @@ class _Play:
         self._size = len(plan.micro_batches)
         self._stop = self._size * batches
         self._ready: dict[Action, float] = {}
-        self._free: Counter[int] = Counter()  # rank -> seconds
+        self._free: dict[int, float] = dict.fromkeys(plan.ranks, 0.0)
         self._held: Counter[_Slot] = Counter()
         self._taken: Counter[_Slot] = Counter()  # forward passes begun
         self._updates: Counter[int] = Counter()  # rank -> updates done

@@ -36,8 +36,9 @@ def count(opened: Opened, splits: tuple[Split, ...] = ("train", "validation")) -
             return []
         return [len(opened.task.examples(split)) for split in splits]
 
-    found = dict(zip(splits, agree(opened.transport, collectively(opened.transport, lengths))))
-    return Counts(found.get("train", 0), found.get("validation", 0))
+    found = agree(opened.transport, collectively(opened.transport, lengths))
+    by_split = dict(zip(splits, found, strict=True))
+    return Counts(by_split.get("train", 0), by_split.get("validation", 0))
 
 
 def read(opened: Opened, plan: PartitionPlan, counts: Counts) -> Examples:

@@ -7,6 +7,7 @@ ranks together, and a rank that fails ends all of them with its one line.
 import os
 import socket
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import psutil
@@ -15,7 +16,7 @@ import torch
 from mpiedge import __version__
 from mpiedge.comm.transport import Transport
 from mpiedge.comm.values import agree, check_same, collectively, gather
-from mpiedge.config import RunSettings, to_toml
+from mpiedge.config import RunSettings, located, to_toml
 from mpiedge.errors import BadInput
 from mpiedge.model.adapter import inject, tuned_names
 from mpiedge.model.blueprint import Blueprint, open_model
@@ -61,11 +62,14 @@ class Opened:
         return torch.device("cuda", self.host.place % torch.cuda.device_count())
 
 
-def open_run(settings: RunSettings, transport: Transport) -> Opened:
-    """Look at everything a run needs; raises BadInput on all ranks when one of them cannot."""
+def open_run(settings: RunSettings, transport: Transport, beside: Path = Path()) -> Opened:
+    """Look at everything a run needs; raises BadInput on all ranks when one of them cannot.
+
+    Paths that are not found from the current folder are looked for in ``beside``.
+    """
     check_same(transport, "the version of mpiedge", __version__, "install one version everywhere")
     check_same(transport, "the run file", to_toml(settings), "give every rank the same one")
-    hosts = _hosts(transport)
+    settings, hosts = located(settings, beside), _hosts(transport)
     torch.set_num_threads(settings.training.threads or _threads(hosts[transport.rank]))
     purpose = collectively(transport, lambda: Purpose(recipe(settings.task.name).purpose))
     task = collectively(transport, lambda: _open_task(settings, purpose))
@@ -100,15 +104,14 @@ def _open_task(settings: RunSettings, purpose: Purpose) -> Task:
 def _open_model(settings: RunSettings, purpose: Purpose, num_labels: int) -> Blueprint:
     blueprint = open_model(settings.model, purpose, num_labels or 1)
     longest = blueprint.family.longest(blueprint.config)
-    asked = max(settings.task.max_length, settings.task.max_target_length if blueprint.bridge else 0)
+    output = settings.task.max_target_length if blueprint.bridge is not None else 0
+    asked = max(settings.task.max_length, output)
     if longest is not None and asked > longest:
         raise BadInput(
             f"task.max_length = {asked} is more than the {longest} positions of "
             f"{settings.model.name}; set it to {longest} or less"
         )
-    inject(
-        blueprint.model, settings.adapter, blueprint.family.name, blueprint.head_names
-    )
+    inject(blueprint.model, settings.adapter, blueprint.family.name, blueprint.head_names)
     return blueprint
 
 

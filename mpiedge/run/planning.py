@@ -15,9 +15,11 @@ def plan_run(opened: Opened, batches: int) -> tuple[Phase, ...]:
     """The phases of a run of ``batches`` updates; raises BadInput when they cannot be."""
     settings, transport = opened.settings, opened.transport
     decide = strategy(settings.strategy.name)
-    phases = collectively(
-        transport, lambda: decide(settings.strategy, _work(opened, batches)) if _first(opened) else ()
-    )
+
+    def decided() -> tuple[Phase, ...]:
+        return decide(settings.strategy, _work(opened, batches)) if transport.rank == 0 else ()
+
+    phases = collectively(transport, decided)
     # Strategies are free to choose a policy; so far all of them take the default.
     value = [{"plan": to_json(phase.plan), "batches": phase.batches} for phase in phases]
     agreed = agree(transport, value)
@@ -32,7 +34,8 @@ def described(opened: Opened, plan: PartitionPlan) -> Iterator[str]:
         tuned = sum(rank in ranks for ranks in plan.trainers.values())
         weights = sum(opened.blueprint.weight_bytes(layer) for layer in layers) / 2**20
         share = sum(plan.route(m)[0].rank == rank for m in plan.micro_batches)
-        fed = f", {share} of {len(plan.micro_batches)} micro-batches" if len(plan.routes) > 1 else ""
+        every = len(plan.micro_batches)
+        fed = f", {share} of {every} micro-batches" if len(plan.routes) > 1 else ""
         yield (
             f"rank {rank} on {opened.hosts[rank].name}: layers {layers[0]}..{layers[-1]} of "
             f"0..{last}, {tuned} of them tuned, {weights:.1f} MiB{fed}"
@@ -48,10 +51,6 @@ def micro_batches(opened: Opened) -> int:
     """How many micro-batches make one batch."""
     training = opened.settings.training
     return -(-training.batch_size // training.micro_batch_size)
-
-
-def _first(opened: Opened) -> bool:
-    return opened.transport.rank == 0
 
 
 def _work(opened: Opened, batches: int) -> Work:

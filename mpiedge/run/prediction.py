@@ -6,7 +6,6 @@ that works over any cut of the model.
 
 from collections.abc import Iterator, Sequence
 
-import torch
 from torch import Tensor
 
 from mpiedge.comm.values import agree

@@ -12,16 +12,15 @@ from mpiedge.model.shard import Shard
 from mpiedge.pipeline.engine import Engine, MicroBatch, Portion
 from mpiedge.pipeline.feed import Feed, Order
 from mpiedge.pipeline.optimize import Update
-from mpiedge.plan.partition import PartitionPlan
 from mpiedge.plan.schedule import simulate
 from mpiedge.run import planning
 from mpiedge.run.clock import Clock
+from mpiedge.run.collecting import collect
 from mpiedge.run.evaluation import Evaluation, observe, validation_of
 from mpiedge.run.examples import Examples, count, read
 from mpiedge.run.journal import Journal
 from mpiedge.run.losses import Losses
 from mpiedge.run.opening import Opened
-from mpiedge.run.collecting import collect
 from mpiedge.run.usage import usage
 from mpiedge.strategy.strategy import Phase
 
