@@ -7,6 +7,11 @@ import click
 from mpiedge.config import described
 from mpiedge.settings import Declared
 
+_ABOUT = (
+    "A run file is TOML. Every setting is named `section.key` in errors and in "
+    "`--set section.key=value`. `mpiedge settings` prints this page."
+)
+
 
 @click.command()
 def settings() -> None:
@@ -16,14 +21,14 @@ def settings() -> None:
 
 def reference() -> str:
     """The list, as it also stands in ``docs/settings.md``."""
-    lines: list[str] = []
+    lines = ["# Settings of a run file", "", _ABOUT]
     current = ""
     for section, key, default, declared in described():
         if section != current:
             lines += ["", f"## [{section}]", "", "| setting | default | meaning |", "|---|---|---|"]
             current = section
         lines.append(f"| `{key}` | {_written(default)} | {_meaning(declared)} |")
-    return "\n".join([*lines[1:], ""])
+    return "\n".join([*lines, ""])
 
 
 def _written(value: Any) -> str:

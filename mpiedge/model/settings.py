@@ -20,7 +20,9 @@ class ModelSettings:
         choices=("float32", "bfloat16", "float16"),
     )
     quantize: str = setting(
-        "none", "hold the frozen weights in fewer bits", choices=("none", "int8", "int4")
+        "none",
+        "hold the frozen weights in fewer bits; this version has none only",
+        choices=("none", "int8", "int4"),
     )
 
 
@@ -31,7 +33,7 @@ class AdapterSettings:
     kind: str = setting(
         "lora",
         "lora: low-rank updates through PEFT; bottleneck: Houlsby or Pfeiffer adapters; parallel: "
-        "a side network; full: every weight",
+        "a side network, not in this version; full: every weight",
         choices=("lora", "bottleneck", "parallel", "full"),
     )
     r: int = setting(8, "lora: rank of the update")
