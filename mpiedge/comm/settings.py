@@ -10,5 +10,5 @@ class CommSettings:
     """How ranks speak to one another."""
 
     timeout: float = setting(
-        60.0, "seconds a rank waits without a sign of life or progress before it gives up"
+        60.0, "seconds a rank waits without a sign of life or progress before it gives up", above=0
     )

@@ -5,34 +5,14 @@ row of tensors, self-describing, so sender and receiver need agree only on who, 
 """
 
 from collections.abc import Sequence
-from enum import IntEnum
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from torch import Tensor
 
 from mpiedge.comm.ledger import Ledger
+from mpiedge.comm.tag import Kind, Tag
 
-
-class Kind(IntEnum):
-    """What a message carries."""
-
-    ACTIVATION = 1
-    GRADIENT = 2
-    ENTRY = 3        # what a layer takes from outside: a decoder's tokens
-    LABELS = 4
-    LOSS = 5
-    RECORDS = 6      # per-example results of an evaluation
-    WEIGHTS = 7
-    VALUE = 8        # plain values as JSON
-    COLLECTIVE = 9   # sums and broadcasts
-
-
-class Tag(NamedTuple):
-    """What a message is, for its receiver and for whoever reads an error about it."""
-
-    kind: Kind
-    number: int = 0     # of the micro-batch, batch or layer
-    place: int = 0      # the stage the message enters
+__all__ = ["Kind", "Tag", "Transport"]
 
 
 class Transport(Protocol):

@@ -1,0 +1,91 @@
+"""How a job of several ranks ends when one of them fails.
+
+MPI leaves the other ranks waiting for ever when one raises, so a rank's whole work is wrapped:
+its failure is printed once, with its name, and takes the job down at once.
+"""
+
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from mpiedge.comm.connect import Connection
+from mpiedge.comm.last_resort import within
+from mpiedge.comm.values import SharedBadInput
+from mpiedge.errors import BadInput, RankLost
+
+INTERRUPTED, TERMINATED, FAILED, BAD_INPUT = 130, 143, 1, 2  # exit codes
+
+_PATIENCE = 5.0  # seconds that ending the job may take; it hangs if a host cannot be reached
+
+
+class Terminated(BaseException):
+    """The process was asked to end."""
+
+
+@contextmanager
+def ends_job(transport: Connection) -> Iterator[None]:
+    """A rank's whole work: if it fails, all ranks end."""
+    with _terminable():
+        try:
+            yield
+        except (KeyboardInterrupt, Terminated) as asked:
+            _leave_quietly(transport, asked)
+        except SharedBadInput:
+            raise  # every rank does, so each can end by itself
+        except (Exception, SystemExit) as failure:
+            if transport.size > 1 and _code(failure) != 0:
+                _end_all(transport, failure)
+            raise
+
+
+def described(transport: Connection, failure: Exception) -> str:
+    """What is printed about a failure: its trace, or one line if that says it all."""
+    if isinstance(failure, RankLost):
+        return str(failure)
+    name = f"rank {transport.rank} of {transport.size} on {socket.gethostname()}:"
+    if isinstance(failure, BadInput):
+        return f"{name} {failure}"
+    return f"{name}\n{''.join(traceback.format_exception(failure)).rstrip()}"
+
+
+def _end_all(transport: Connection, failure: BaseException) -> None:
+    if isinstance(failure, Exception):
+        sys.stderr.write(f"{described(transport, failure)}\n")  # in one piece, as ranks share it
+        sys.stderr.flush()
+    sys.stdout.flush()
+    within(_PATIENCE, lambda: transport.abort(_code(failure)))
+
+
+def _code(failure: BaseException) -> int:
+    if isinstance(failure, SystemExit):
+        return failure.code if isinstance(failure.code, int) else int(failure.code is not None)
+    return BAD_INPUT if isinstance(failure, BadInput) else FAILED
+
+
+def _leave_quietly(transport: Connection, asked: BaseException) -> None:
+    code = TERMINATED if isinstance(asked, Terminated) else INTERRUPTED
+    if transport.size > 1:
+        within(_PATIENCE, lambda: transport.abort(code))
+    raise SystemExit(code)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM raise, where signals can be caught at all: in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
