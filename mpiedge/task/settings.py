@@ -16,8 +16,8 @@ class TaskSettings:
     )
     data: str = setting(
         "",
-        "a folder with train and validation files (.tsv, .csv, .jsonl, .txt, each also .gz), or one "
-        "training file; left out: the hub",
+        "a folder with train and validation files (.tsv, .csv, .jsonl, .txt, each also .gz), or "
+        "one training file, of which a tenth then validates; left out: the hub",
     )
     text: list[str] = setting(
         [],
@@ -26,7 +26,8 @@ class TaskSettings:
     )
     label: str = setting("", "column of the label or of the output text; left out: the usual names")
     labels: list[str] = setting(
-        [], "classification: the labels in the order of their ids; left out: those in the train file"
+        [],
+        "classification: the labels in the order of their ids; left out: those in the train file",
     )
     max_length: int = setting(128, "tokens kept of an example")
     max_target_length: int = setting(128, "seq2seq: tokens kept of an output text")
