@@ -21,7 +21,7 @@ def mpirun(
     command = [MPIRUN, *LOCAL, *YIELD, *flags, "-n", str(n), sys.executable, program, *args]
     process = subprocess.Popen(
         [str(word) for word in command],
-        env=_environment(),
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -37,7 +37,7 @@ def mpirun(
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Ours, without what a surrounding ``mpirun`` left in it."""
     mine = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_", "PRTE_"))}
     return {**mine, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}

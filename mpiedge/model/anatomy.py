@@ -4,8 +4,9 @@ Everything here is about names: which modules make up a layer, and which names s
 tensor.  A tied weight (an embedding that is the output layer too) belongs to several layers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from torch import nn
@@ -29,13 +30,14 @@ class Anatomy:
     """The layers of a model, and the names by which its tied weights are also known."""
 
     layers: tuple[Layer, ...]
+    owners: dict[str, tuple[int, ...]]  # module -> the layers it is part of
     ties: dict[str, tuple[str, ...]]
 
     def layers_of(self, name: str) -> tuple[int, ...]:
         """The layers in which a parameter occurs."""
-        plain = name.replace(WRAPPED, "")
-        names = self.names(plain)
-        return tuple(i for i, layer in enumerate(self.layers) if _within(names, layer.modules))
+        names = self.names(name.replace(WRAPPED, ""))
+        found = (self.owners.get(part, ()) for each in names for part in _parts(each))
+        return tuple(sorted({layer for layers in found for layer in layers}))
 
     def names(self, plain: str) -> tuple[str, ...]:
         """All names of a parameter, the one given first."""
@@ -63,7 +65,7 @@ def dissect(family: Family, head: Head, model: Any) -> Anatomy:
             block = f"{prefix}{stack.blocks}.{index}"
             layers.append(Layer((block, *inside(stack.shared)), stack, block))
     layers.append(Layer((*inside(family.finish), *head.modules), None))
-    return Anatomy(tuple(layers), _ties(model))
+    return Anatomy(tuple(layers), _owners(layers), _ties(model))
 
 
 def aliases(model: nn.Module) -> dict[str, tuple[str, ...]]:
@@ -76,10 +78,18 @@ def aliases(model: nn.Module) -> dict[str, tuple[str, ...]]:
     return names
 
 
+def _owners(layers: Sequence[Layer]) -> dict[str, tuple[int, ...]]:
+    owners: dict[str, tuple[int, ...]] = {}
+    for index, layer in enumerate(layers):
+        for module in layer.modules:
+            owners[module] = (*owners.get(module, ()), index)
+    return owners
+
+
 def _ties(model: nn.Module) -> dict[str, tuple[str, ...]]:
     return {first: names[1:] for first, names in aliases(model).items() if len(names) > 1}
 
 
-def _within(names: Sequence[str], modules: Sequence[str]) -> bool:
-    dotted = tuple(f"{module}." for module in modules)
-    return any(name in modules or name.startswith(dotted) for name in names)
+def _parts(name: str) -> Iterator[str]:
+    """The modules that a name lies in, and the name: a, a.b, a.b.c."""
+    return accumulate(name.split("."), "{}.{}".format)

@@ -4,6 +4,7 @@ The whole model is built on torch's meta device, where tensors have shapes but n
 rank can know the whole model at no cost, put adapters into it, and then load only its own layers.
 """
 
+import copy
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,21 @@ _BUILD = {
     Purpose.LANGUAGE: AutoModelForCausalLM,
     Purpose.SEQ2SEQ: AutoModelForSeq2SeqLM,
 }
+
+
+@dataclass(frozen=True)
+class Found:
+    """A model of which only the configuration was read."""
+
+    source: Source
+    config: Any  # transformers' configuration
+    family: Family
+    dtype: torch.dtype  # of the frozen weights
+
+    @property
+    def decoder_start(self) -> int | None:
+        """The token that a decoder apart is given first; None where there is none apart."""
+        return _decoder_start(self.family, self.config)
 
 
 @dataclass(frozen=True)
@@ -70,8 +86,8 @@ class Blueprint:
 
     @property
     def decoder_start(self) -> int | None:
-        """The token that a decoder apart is given first."""
-        return None if self.bridge is None else int(self.config.decoder_start_token_id)
+        """The token that a decoder apart is given first; None where there is none apart."""
+        return _decoder_start(self.family, self.config)
 
     @property
     def longest(self) -> int | None:
@@ -92,9 +108,13 @@ class Blueprint:
         return sum(each.numel() for each in self.parameters(layer).values()) * self.dtype.itemsize
 
 
-@one_at_a_time
 def open_model(settings: ModelSettings, purpose: Purpose, num_labels: int) -> Blueprint:
     """Find a model and build it without its weights, with a head for the purpose."""
+    return build_model(find_model(settings), purpose, num_labels)
+
+
+def find_model(settings: ModelSettings) -> Found:
+    """Find a model and read what it is."""
     if settings.quantize != "none":
         raise BadInput(
             f"model.quantize: {settings.quantize} is not yet available; leave it at none"
@@ -102,20 +122,30 @@ def open_model(settings: ModelSettings, purpose: Purpose, num_labels: int) -> Bl
     source = find_source(settings.name)
     config = gguf_config(source) if source.gguf else _read_config(source)
     family = family_of(config.model_type, source.name)
-    head = head_of(family, purpose)
-    if purpose is not Purpose.LANGUAGE and purpose is not Purpose.SEQ2SEQ:
-        config.num_labels = num_labels
     if len(family.stacks) > 1 and config.to_dict().get("decoder_start_token_id") is None:
         raise BadInput(
             f"model.name: {source.name} does not say which token its decoder starts with; "
             "add decoder_start_token_id to its config.json"
         )
+    return Found(source, config, family, DTYPES[settings.dtype])
+
+
+@one_at_a_time
+def build_model(found: Found, purpose: Purpose, num_labels: int) -> Blueprint:
+    """Build a model without its weights, with a head for the purpose."""
+    head, config = head_of(found.family, purpose), copy.deepcopy(found.config)
+    if not purpose.generates:
+        config.num_labels = num_labels
     # Built in float32 whatever the checkpoint is in: loading decides the type of each weight.
     config.dtype = torch.float32
     with torch.device("meta"):
         model = _BUILD[purpose].from_config(config)
-    anatomy = dissect(family, head, model)
-    return Blueprint(source, family, head, model, anatomy, DTYPES[settings.dtype])
+    anatomy = dissect(found.family, head, model)
+    return Blueprint(found.source, found.family, head, model, anatomy, found.dtype)
+
+
+def _decoder_start(family: Family, config: Any) -> int | None:
+    return int(config.decoder_start_token_id) if len(family.stacks) > 1 else None
 
 
 def _read_config(source: Source) -> Any:

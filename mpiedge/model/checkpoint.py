@@ -1,8 +1,7 @@
 """The tensors of a checkpoint, each read only when it is asked for.
 
-Files are mapped into memory, never read whole: a rank touches just the pages of its own layers,
-and ranks that share a machine share them.  Names are looked up as they are found in the wild:
-with or without the backbone's prefix, and with the norms' old ``gamma`` and ``beta``.
+No file is read whole.  Names are looked up as they are found in the wild: with or without the
+backbone's prefix, and with the norms' old ``gamma`` and ``beta``.
 """
 
 import json
@@ -13,11 +12,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from mpiedge.errors import BadInput
 from mpiedge.model.source import Source
+from mpiedge.model.tensor_file import entries, read_tensors
 
 _OLD = {".gamma": ".weight", ".beta": ".bias"}
 
@@ -93,44 +92,6 @@ def _read_index(path: Path) -> dict[str, str]:
     return files
 
 
-def _names_in_safetensors(path: Path) -> list[str]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return list(file.keys())
-    except SafetensorError as error:
-        raise _damaged(path, error) from error
-
-
-def _read_safetensors(path: Path, names: Collection[str]) -> Iterator[tuple[str, Tensor]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            for name in names:
-                yield name, file.get_tensor(name)
-    except SafetensorError as error:
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> BadInput:
-    size, expected = path.stat().st_size, _expected_size(path)
-    whole = "" if expected is None or expected == size else f" of {expected:,}"
-    return BadInput(
-        f"{path.name}: is cut short or damaged, {size:,} bytes{whole} are there ({error}); "
-        "copy it anew"
-    )
-
-
-def _expected_size(path: Path) -> int | None:
-    """How long a safetensors file says it is: 8 bytes, a header of that length, the tensors."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        try:
-            header: dict[str, Any] = json.loads(file.read(min(length, path.stat().st_size)))
-        except ValueError:
-            return None
-    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-    return 8 + length + max(ends, default=0)
-
-
 def _open_torch(path: Path) -> dict[str, Any]:
     try:
         tensors: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -149,15 +110,15 @@ def _names_in_torch(path: Path) -> list[str]:
 
 
 def _read_torch(path: Path, names: Collection[str]) -> Iterator[tuple[str, Tensor]]:
-    tensors = _open_torch(path)
+    # Opened anew for each: the mapped pages of one are given back before the next is read.
     for name in names:
-        yield name, tensors[name]
+        yield name, _open_torch(path)[name].clone()
 
 
 SAFETENSORS = Format(
     "model.safetensors",
     "model.safetensors.index.json",
-    _names_in_safetensors,
-    _read_safetensors,
+    lambda path: list(entries(path)),
+    read_tensors,
 )
 TORCH = Format("pytorch_model.bin", "pytorch_model.bin.index.json", _names_in_torch, _read_torch)

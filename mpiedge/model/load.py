@@ -1,8 +1,7 @@
 """Some layers of a model made real: their tensors are read, the others stay on the meta device.
 
 Tensors are taken over one by one, in their final number format, so the most memory ever needed is
-that of the held layers and one tensor.  What is frozen and needs no conversion is not even copied:
-it stays a mapped part of its file.
+that of the held layers and one tensor.
 """
 
 from collections.abc import Iterable, Iterator
@@ -70,6 +69,23 @@ def load(
     return Shard(blueprint, held, tuned)
 
 
+def absent_modules(blueprint: Blueprint) -> tuple[str, ...]:
+    """Modules of a pretrained model that its checkpoint lacks, as BERT's pooler may be.
+
+    They are drawn anew, so they have to be trained and saved like a head.
+    """
+    checkpoint = open_checkpoint(blueprint)
+    names = [name for name, _ in blueprint.model.named_parameters()]
+    return tuple(
+        module
+        for module in blueprint.family.optional
+        if any(
+            name.startswith(f"{module}.") and _locate(checkpoint, blueprint, name) is None
+            for name in names
+        )
+    )
+
+
 def open_checkpoint(blueprint: Blueprint) -> Checkpoint:
     """Where the weights of a blueprint's model are read from."""
     if blueprint.source.gguf:
@@ -119,9 +135,7 @@ def _fill(blueprint: Blueprint, slot: Slot, tensor: Tensor, terms: Terms) -> Non
     overflows = any(part in slot.name for part in blueprint.family.float32)
     wide = trained or (overflows and blueprint.dtype is torch.float16)
     dtype = torch.float32 if wide else blueprint.dtype
-    # A trained tensor is written to: it must be a copy, not a mapped part of its file.
-    value = tensor.to(device=terms.device, dtype=dtype, copy=trained)
-    parameter = nn.Parameter(value, requires_grad=trained)
+    parameter = nn.Parameter(tensor.to(terms.device, dtype), requires_grad=trained)
     for place in slot.places:
         module, _, attribute = place.rpartition(".")
         blueprint.model.get_submodule(module).register_parameter(attribute, parameter)

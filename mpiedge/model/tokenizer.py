@@ -47,7 +47,7 @@ def _pretrained(source: Source) -> Any:
             "copy the model with its tokenizer.json"
         ) from error
     # For a folder without any tokenizer's files transformers makes one that knows no words.
-    if len(tokenizer) <= len(tokenizer.all_special_tokens):
+    if len(tokenizer) - len(tokenizer.get_added_vocab()) < 2:
         raise BadInput(
             f"model.name: {source.name} has no tokenizer; copy the model with its tokenizer.json"
         )

@@ -19,9 +19,10 @@ from mpiedge.comm.values import agree, check_same, collectively, gather
 from mpiedge.config import RunSettings, located, to_toml
 from mpiedge.errors import BadInput
 from mpiedge.model.adapter import inject, tuned_names
-from mpiedge.model.blueprint import Blueprint, open_model
+from mpiedge.model.blueprint import Blueprint, Found, build_model, find_model
+from mpiedge.model.load import absent_modules
 from mpiedge.model.purpose import Purpose
-from mpiedge.model.tokenizer import open_tokenizer
+from mpiedge.model.tokenizer import open_target_tokenizer, open_tokenizer
 from mpiedge.task.opening import open_task
 from mpiedge.task.registry import recipe
 from mpiedge.task.task import Task
@@ -47,6 +48,7 @@ class Opened:
     purpose: Purpose
     labels: tuple[str, ...]
     blueprint: Blueprint
+    heads: tuple[str, ...]  # modules trained whole beside the adapters
     tuned: frozenset[str]
 
     @property
@@ -72,47 +74,56 @@ def open_run(settings: RunSettings, transport: Transport, beside: Path = Path())
     settings, hosts = located(settings, beside), _hosts(transport)
     torch.set_num_threads(settings.training.threads or _threads(hosts[transport.rank]))
     purpose = collectively(transport, lambda: Purpose(recipe(settings.task.name).purpose))
-    task = collectively(transport, lambda: _open_task(settings, purpose))
+    found = collectively(transport, lambda: find_model(settings.model))
+    task = collectively(transport, lambda: _open_task(settings, found))
     # Labels that the run file does not name stand in the training file, which rank 0 has.
     labels = collectively(transport, lambda: task.labels if transport.rank == 0 else ())
     labels = tuple(agree(transport, list(labels)))
-    blueprint = collectively(transport, lambda: _open_model(settings, purpose, len(labels)))
-    task_settings = replace(settings.task, labels=list(labels))
+    blueprint = collectively(transport, lambda: _build(settings, found, purpose, len(labels) or 1))
+    heads = collectively(transport, lambda: _adapt(settings, blueprint))
     return Opened(
-        settings=replace(settings, task=task_settings),
+        settings=replace(settings, task=replace(settings.task, labels=list(labels))),
         transport=transport,
         hosts=hosts,
         task=task,
         purpose=purpose,
         labels=labels,
         blueprint=blueprint,
-        tuned=tuned_names(blueprint.model, settings.adapter, blueprint.head_names),
+        heads=heads,
+        tuned=tuned_names(blueprint.model, settings.adapter, heads),
     )
 
 
-def _open_task(settings: RunSettings, purpose: Purpose) -> Task:
-    other = settings.task.target_tokenizer
+def _open_task(settings: RunSettings, found: Found) -> Task:
+    name, other = settings.model.name, settings.task.target_tokenizer
     return open_task(
         settings.task,
-        open_tokenizer(settings.model.name),
+        open_tokenizer(name),
         seed=settings.training.seed,
-        decoder_start=open_model(settings.model, purpose, 1).decoder_start,
-        target_tokenizer=open_tokenizer(other) if other else None,
+        decoder_start=found.decoder_start,
+        target_tokenizer=open_tokenizer(other) if other else open_target_tokenizer(name),
     )
 
 
-def _open_model(settings: RunSettings, purpose: Purpose, num_labels: int) -> Blueprint:
-    blueprint = open_model(settings.model, purpose, num_labels or 1)
-    longest = blueprint.family.longest(blueprint.config)
-    output = settings.task.max_target_length if blueprint.bridge is not None else 0
-    asked = max(settings.task.max_length, output)
-    if longest is not None and asked > longest:
-        raise BadInput(
-            f"task.max_length = {asked} is more than the {longest} positions of "
-            f"{settings.model.name}; set it to {longest} or less"
-        )
-    inject(blueprint.model, settings.adapter, blueprint.family.name, blueprint.head_names)
+def _build(settings: RunSettings, found: Found, purpose: Purpose, num_labels: int) -> Blueprint:
+    blueprint, task = build_model(found, purpose, num_labels), settings.task
+    lengths = {"max_length": task.max_length}
+    if purpose is Purpose.SEQ2SEQ:
+        lengths["max_target_length"] = task.max_target_length
+    for name, length in lengths.items():
+        if blueprint.longest is not None and length > blueprint.longest:
+            raise BadInput(
+                f"task.{name} = {length} is more than the {blueprint.longest} positions of "
+                f"{settings.model.name}; set it to {blueprint.longest} or less"
+            )
     return blueprint
+
+
+def _adapt(settings: RunSettings, blueprint: Blueprint) -> tuple[str, ...]:
+    """Put the adapters in; the modules that are trained whole beside them."""
+    heads = (*blueprint.head_names, *absent_modules(blueprint))
+    inject(blueprint.model, settings.adapter, blueprint.family.name, heads)
+    return heads
 
 
 def _hosts(transport: Transport) -> tuple[Host, ...]:

@@ -16,10 +16,10 @@ class Output:
     """Writes what a run leaves behind."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self._steps = folder, folder / "metrics.jsonl"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._steps = (folder / "metrics.jsonl").open("w", encoding="utf-8")
+            self._steps.open("a").close()
         except OSError as error:
             raise BadInput(
                 f"output directory {folder} cannot be written to ({error.strerror}); "
@@ -32,17 +32,18 @@ class Output:
         return self.folder / "adapter"
 
     def run_file(self, text: str) -> None:
-        """Keep the settings in force."""
+        """Keep the settings in force, and begin the record anew."""
+        (self.folder / "result.json").unlink(missing_ok=True)
+        replace_text(self._steps, "")
         replace_text(self.folder / "run.toml", text)
 
     def line(self, values: dict[str, Any]) -> None:
         """One line of ``metrics.jsonl``."""
-        self._steps.write(json.dumps(values) + "\n")
-        self._steps.flush()
+        with self._steps.open("a", encoding="utf-8") as steps:
+            steps.write(json.dumps(values) + "\n")
 
     def result(self, values: dict[str, Any]) -> None:
         """Write ``result.json``: the last thing a run does."""
-        self._steps.close()
         replace_text(self.folder / "result.json", json.dumps(values, indent=2) + "\n")
 
 

@@ -69,7 +69,9 @@ def prepare(opened: Opened, journal: Journal) -> Prepared:
     )
     phases = planning.plan_run(opened, clock.steps)
     plan = phases[0].plan
-    for line in (*opened.task.notes, *planning.described(opened, plan)):
+    # Only ranks where routes start need the data, and rank 0 has read it.
+    notes = opened.task.notes if transport.rank == 0 else ()
+    for line in (*notes, *planning.described(opened, plan)):
         journal.say(line)
     examples = read(opened, plan, counts)
     shard = collectively(
@@ -144,9 +146,7 @@ def _finish(run: Prepared, journal: Journal) -> None:
     weights = collect(transport, run.shard, plan)
     if weights is not None and journal.output is not None:
         blueprint = opened.blueprint
-        origin = origin_of(
-            blueprint.model, blueprint.source.place, opened.purpose, blueprint.head_names
-        )
+        origin = origin_of(blueprint.model, blueprint.source.place, opened.purpose, opened.heads)
         save_adapter(journal.output.adapter, opened.settings.adapter, weights, origin)
     used = usage(transport, opened.device, run.engine.busy)
     used["host"] = opened.host.name

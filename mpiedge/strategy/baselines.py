@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
+from math import inf
 
 from mpiedge.errors import BadInput
 from mpiedge.plan.balance import balance
@@ -40,7 +41,7 @@ def data_parallel(settings: StrategySettings, work: Work) -> tuple[Phase, ...]:
     What EDDL does.
     """
     shares = settings.shares or [1.0] * len(work.ranks)
-    if len(shares) != len(work.ranks) or min(shares) <= 0:
+    if len(shares) != len(work.ranks) or not all(0 < share < inf for share in shares):
         raise BadInput(
             f"strategy.shares {shares} has to name one share above 0 for each of the "
             f"{len(work.ranks)} ranks"
