@@ -17,7 +17,7 @@ from mpiedge.comm.transport import Kind, Tag, Transport
 from mpiedge.model.activation import Activation
 from mpiedge.model.shard import Shard
 from mpiedge.plan.partition import PartitionPlan, Route
-from mpiedge.plan.schedule import Action, Pass
+from mpiedge.plan.timeline import Action, Pass
 
 T = TypeVar("T")
 _NOTHING = torch.empty(0)

@@ -8,14 +8,12 @@ predicts how long the work takes.
 """
 
 from collections import Counter
-from dataclasses import dataclass
-from enum import Enum
-from functools import cached_property
 from math import inf
 from typing import NamedTuple
 
 from mpiedge.plan.cost import Cost, UnitCost
 from mpiedge.plan.partition import PartitionPlan, Route, Stage
+from mpiedge.plan.timeline import Action, Pass, Span, Timeline
 
 
 class Policy(NamedTuple):
@@ -31,65 +29,6 @@ class Policy(NamedTuple):
 
 ONE_F_ONE_B = Policy(backward_first=True, bounded=True)
 GPIPE = Policy(backward_first=False, bounded=False)
-
-
-class Pass(str, Enum):
-    """What an action computes."""
-
-    FORWARD = "F"
-    BACKWARD = "B"
-    UPDATE = "U"
-
-
-class Action(NamedTuple):
-    """One pass of one micro-batch at one stage, written ``2F0``; or the update of a batch, ``U0``.
-
-    For an update ``stage`` is the rank and ``number`` the batch.
-    """
-
-    stage: int
-    which: Pass
-    number: int
-
-    def __str__(self) -> str:
-        stage = "" if self.which is Pass.UPDATE else self.stage
-        return f"{stage}{self.which.value}{self.number}"
-
-
-class Span(NamedTuple):
-    """An action and when it ran."""
-
-    action: Action
-    rank: int
-    start: float  # seconds
-    end: float  # seconds
-
-
-Schedule = dict[int, tuple[Action, ...]]
-
-
-@dataclass(frozen=True)
-class Timeline:
-    """The predicted spans of some batches, in the order in which they start."""
-
-    spans: tuple[Span, ...]
-
-    @property
-    def makespan(self) -> float:
-        """Seconds from the first action to the end of the last."""
-        return max(span.end for span in self.spans)
-
-    @cached_property
-    def schedule(self) -> Schedule:
-        """Each rank's actions in order."""
-        actions: dict[int, list[Action]] = {}
-        for span in self.spans:
-            actions.setdefault(span.rank, []).append(span.action)
-        return {rank: tuple(actions[rank]) for rank in sorted(actions)}
-
-    def busy(self, rank: int) -> float:
-        """Seconds that a rank computes."""
-        return sum(span.end - span.start for span in self.spans if span.rank == rank)
 
 
 def simulate(
@@ -243,14 +182,3 @@ class _Play:
 
 def _slot(route: Route, stage: int) -> _Slot:
     return _Slot(route[stage].rank, stage, len(route))
-
-
-def draw(timeline: Timeline, tick: float = 1.0) -> str:
-    """A grid of ranks and time, as text: four characters a tick."""
-    lines = []
-    for rank in timeline.schedule:
-        line = ""
-        for span in (s for s in timeline.spans if s.rank == rank):
-            line = line.ljust(4 * round(span.start / tick)) + f"{span.action!s:<4}"
-        lines.append(f"rank {rank} |{line}".rstrip())
-    return "\n".join(lines)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from mpiedge.plan.partition import PartitionPlan, Stage
-from mpiedge.plan.schedule import GPIPE, ONE_F_ONE_B, Action, Pass, draw, simulate
+from mpiedge.plan.schedule import GPIPE, ONE_F_ONE_B, simulate
+from mpiedge.plan.timeline import Action, Pass, draw
 
 
 def _pipeline(stages: int, micro_batches: int, lowest: int = 0) -> PartitionPlan:
