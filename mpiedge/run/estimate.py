@@ -35,7 +35,7 @@ def _profile(
     worked = rows if pooled else rows * length
     forward = 2 * matrices * worked / _SPEED
     tuned_size = sum(4 * _size(shape) for name, shape in shapes.items() if name in tuned)
-    whole = tuned_size > 2 * blueprint.weight_bytes(layer)
+    whole = 2 * tuned_size > blueprint.weight_bytes(layer)
     hidden = 4 * rows * length * int(blueprint.config.hidden_size)
     return LayerProfile(
         forward=forward,

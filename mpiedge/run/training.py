@@ -3,12 +3,16 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
 
 from mpiedge.comm.values import collectively, gather
 from mpiedge.config import to_toml
 from mpiedge.model.export import origin_of, save_adapter
 from mpiedge.model.load import load
 from mpiedge.model.shard import Shard
+from mpiedge.model.tokenizer import open_tokenizer
 from mpiedge.pipeline.engine import Engine, MicroBatch, Portion
 from mpiedge.pipeline.feed import Feed, Order
 from mpiedge.pipeline.optimize import Update
@@ -145,9 +149,7 @@ def _finish(run: Prepared, journal: Journal) -> None:
     transport = opened.transport
     weights = collect(transport, run.shard, plan)
     if weights is not None and journal.output is not None:
-        blueprint = opened.blueprint
-        origin = origin_of(blueprint.model, blueprint.source.place, opened.purpose, opened.heads)
-        save_adapter(journal.output.adapter, opened.settings.adapter, weights, origin)
+        _save(opened, weights, journal.output.adapter)
     used = usage(transport, opened.device, run.engine.busy)
     used["host"] = opened.host.name
     used["layers"] = list(plan.layers_of(transport.rank))
@@ -160,3 +162,13 @@ def _finish(run: Prepared, journal: Journal) -> None:
             "plan": planning.stored(opened, run.phases),
         }
     )
+
+
+def _save(opened: Opened, weights: dict[str, Tensor], folder: Path) -> None:
+    """Write what was tuned, so that PEFT or transformers can load it."""
+    blueprint, settings = opened.blueprint, opened.settings
+    origin = origin_of(blueprint.model, blueprint.source.place, opened.purpose, opened.heads)
+    save_adapter(folder, settings.adapter, weights, origin)
+    if settings.adapter.kind == "full":
+        # A whole checkpoint is used without its base, so it brings its tokenizer.
+        open_tokenizer(settings.model.name).save_pretrained(folder)
