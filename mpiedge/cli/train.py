@@ -47,7 +47,10 @@ def _train(settings: RunSettings, transport: Transport, run_file: Path, folder: 
     opened = open_run(settings, transport, beside=run_file.parent)
     progress = shown_on(console()) if transport.rank == 0 else Silent()
     journal = Journal(output, progress)
-    run_training(opened, journal)
+    try:
+        run_training(opened, journal)
+    finally:
+        progress.close()
     if transport.rank == 0:
         words = "  ".join(f"{name} {value:.4f}" for name, value in journal.scores.items())
         click.echo(f"done in {time.monotonic() - started:.0f} s: {words}; saved in {folder}")

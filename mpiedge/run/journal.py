@@ -71,8 +71,7 @@ class Journal:
         self.say(f"evaluation after step {step}: {words}")
 
     def finish(self, values: Mapping[str, Any]) -> None:
-        """Write the result and leave the terminal."""
-        self._progress.close()
+        """Write the result."""
         if self.output is not None:
             self.output.result({"metrics": self.scores, "epochs": self.epochs, **values})
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor
 
 from mpiedge.comm.values import agree
+from mpiedge.model.purpose import Purpose
 from mpiedge.pipeline.engine import Engine
 from mpiedge.pipeline.feed import Feed
 from mpiedge.plan.partition import PartitionPlan
@@ -42,6 +43,8 @@ def predict(model: Reopened, texts: Sequence[Text], most: int) -> Iterator[Answe
         yield from () if logits is None else map(task.describe, logits)
         return
     assert isinstance(task, Generative)
+    if model.opened.purpose is Purpose.SEQ2SEQ:
+        most = min(most, model.opened.blueprint.longest or most)
     for _ in range(agree(model.opened.transport, len(examples))):
         example = examples.pop(0) if examples else None
         tokens = _generated(model, task, example, most)

@@ -5,7 +5,7 @@ from itertools import accumulate, pairwise
 from math import inf
 
 from mpiedge.errors import BadInput
-from mpiedge.plan.balance import balance
+from mpiedge.plan.balance import balance, check_memory
 from mpiedge.plan.partition import PartitionPlan, Stage
 from mpiedge.strategy.settings import StrategySettings
 from mpiedge.strategy.strategy import Phase, Work
@@ -72,8 +72,9 @@ def _whole(work: Work, shares: Sequence[float]) -> Phase:
             f"a batch has {work.micro_batches} micro-batches, fewer than the {len(shares)} ranks; "
             f"lower training.micro_batch_size or raise training.batch_size"
         )
-    layers = work.layers
-    routes = tuple((Stage(rank, range(len(layers)), work.trainable),) for rank in work.ranks)
+    routes = tuple((Stage(rank, work.layers, work.trainable),) for rank in work.ranks)
+    for (stage,) in routes:
+        check_memory(work.cost, stage)
     counts = apportion(work.micro_batches, shares)
     # Neighbouring micro-batches hold examples of like length: dealt out in turn, each rank
     # gets short ones and long ones.

@@ -5,7 +5,7 @@ from math import inf
 import pytest
 
 from mpiedge.errors import BadInput
-from mpiedge.plan.balance import Infeasible, balance
+from mpiedge.plan.balance import Infeasible, balance, check_memory
 from mpiedge.plan.cost import CostModel, Device, LayerProfile, Link
 from mpiedge.plan.partition import Stage
 
@@ -87,3 +87,10 @@ def test_as_fast_as_the_best_of_all_cuts(seed: int) -> None:
     else:
         parts = balance(cost, range(len(devices)), trainable)
         assert slowest(tuple(part.stop for part in parts[:-1])) == pytest.approx(best)
+
+
+def test_a_whole_model_that_does_not_fit_says_what_it_needs_and_what_there_is() -> None:
+    cost = CostModel((_layer(1.0, weights=5 * 2**20),) * 2, (Device(1.0, 8 * 2**20),), LINK)
+    with pytest.raises(Infeasible, match="needs 10 MiB for training and rank 0 has 8 MiB free"):
+        check_memory(cost, Stage(0, range(2)))
+    check_memory(cost, Stage(0, range(1)))
