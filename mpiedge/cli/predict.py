@@ -1,8 +1,7 @@
 """``mpiedge predict``: use a trained adapter on text from the command line or standard input."""
 
 import json
-import sys
-from collections.abc import Iterable
+import os
 from pathlib import Path
 
 import click
@@ -12,6 +11,7 @@ from mpiedge.comm.transport import Transport
 from mpiedge.comm.values import collectively
 from mpiedge.config import RunSettings
 from mpiedge.errors import BadInput
+from mpiedge.launch.standard_input import lines
 from mpiedge.run.prediction import Text
 from mpiedge.run.prediction import predict as answers
 from mpiedge.run.reopening import reopen, settings_of
@@ -39,15 +39,13 @@ def predict(folder: Path, texts: tuple[str, ...], max_tokens: int) -> None:
 def _predict(
     settings: RunSettings, transport: Transport, folder: Path, texts: Text, most: int
 ) -> None:
-    given = collectively(
-        transport, lambda: _inputs(texts, sys.stdin) if transport.rank == 0 else []
-    )
+    given = collectively(transport, lambda: _inputs(texts) if transport.rank == 0 else [])
     model = reopen(folder, settings, transport)
     for number, answer in enumerate(answers(model, given, most)):
         click.echo(json.dumps({"input": list(given[number]), **answer}, ensure_ascii=False))
 
 
-def _inputs(texts: Text, lines: Iterable[str]) -> list[Text]:
+def _inputs(texts: Text) -> list[Text]:
     if len(texts) > 2:
         raise BadInput(
             f"{len(texts)} texts were given, and an input is one text or a pair; quote each text, "
@@ -55,7 +53,8 @@ def _inputs(texts: Text, lines: Iterable[str]) -> list[Text]:
         )
     if texts:
         return [texts]
-    found = [_input(number, line.rstrip("\n")) for number, line in enumerate(lines, start=1)]
+    with lines(os.environ) as read:
+        found = [_input(number, line.rstrip("\n")) for number, line in enumerate(read, start=1)]
     if not found:
         raise BadInput("nothing to predict: give a text, or one input a line on standard input")
     return found

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from mpiedge.launch import ended, noise, processes
+from mpiedge.launch import ended, noise, processes, standard_input
 
 LOST = 70  # the exit code of a job that ended without a result
 TICK = 0.05  # seconds between two looks at mpirun
@@ -33,6 +33,8 @@ class Patience(NamedTuple):
 
 
 PATIENCE = Patience()
+
+_KILLED = {128 + each: each.name for each in signal.Signals}
 
 
 class Ending(NamedTuple):
@@ -54,11 +56,12 @@ def supervise(
     """Run a command line of mpirun to its end and return the job's exit code."""
     with tempfile.TemporaryDirectory(prefix="mpiedge-") as folder, _signals() as told:
         place = Path(folder) / "ended.json"
+        offered = standard_input.offer(sys.stdin.buffer, Path(folder)) if reads else {}
         process = subprocess.Popen(
             words,
-            env={**environment, ended.VARIABLE: str(place)},
+            env={**environment, **offered, ended.VARIABLE: str(place)},
             start_new_session=True,
-            stdin=None if reads else subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
         errors = _relayed(process, lambda: place.exists() or bool(told))
@@ -82,7 +85,10 @@ def exit_code(ending: Ending) -> int:
     if not ending.mpirun:
         print("mpiedge: the job ended without a result: a host was lost", file=sys.stderr)
         return LOST
-    return ending.mpirun if ending.mpirun > 0 else 128 - ending.mpirun
+    code = ending.mpirun if ending.mpirun > 0 else 128 - ending.mpirun
+    if code in _KILLED:
+        print(f"mpiedge: a rank was ended by {_KILLED[code]}; the job is over", file=sys.stderr)
+    return code
 
 
 @dataclass

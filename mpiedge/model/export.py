@@ -125,7 +125,15 @@ def _json(fields: dict[str, Any]) -> str:
 
 def _write_weights(path: Path, tensors: Mapping[str, Tensor]) -> None:
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    _replace(path, lambda beside: save_file(plain, beside, metadata={"format": "pt"}))
+
+    def write(beside: Path) -> None:
+        # safetensors makes files that only their owner can read; this one is as any other.
+        beside.touch()
+        mode = beside.stat().st_mode
+        save_file(plain, beside, metadata={"format": "pt"})
+        beside.chmod(mode)
+
+    _replace(path, write)
 
 
 def _write_text(path: Path, text: str) -> None:

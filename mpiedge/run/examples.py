@@ -67,13 +67,11 @@ def _digest(examples: Sequence[Encoded]) -> int:
 
 
 def _check_same(digests: Sequence[int | None] | None) -> None:
-    differing = [
-        rank
-        for rank, digest in enumerate(digests or ())
-        if digest is not None and digests and digest != digests[0]
-    ]
+    read = {rank: digest for rank, digest in enumerate(digests or ()) if digest is not None}
+    first = min(read, default=0)
+    differing = [rank for rank, digest in read.items() if digest != read[first]]
     if differing:
         raise BadInput(
-            f"ranks {differing} read other examples than rank 0; copy the same files of task.data "
-            f"to every device"
+            f"ranks {differing} read other examples than rank {first}; copy the same files of "
+            f"task.data to every device"
         )

@@ -127,17 +127,27 @@ def _adapt(settings: RunSettings, blueprint: Blueprint) -> tuple[str, ...]:
 
 
 def _hosts(transport: Transport) -> tuple[Host, ...]:
-    name, free = socket.gethostname(), psutil.virtual_memory().available
-    rows = agree(transport, gather(transport, [name, free]))
-    names = [row[0] for row in rows]
+    # Boards of one make often have one name: only with the boot they are told apart.
+    row = [socket.gethostname(), _boot(), psutil.virtual_memory().available]
+    rows = agree(transport, gather(transport, row))
+    machines = [(name, booted) for name, booted, _ in rows]
     return tuple(
-        Host(name, free, names.count(name), names[:rank].count(name))
-        for rank, (name, free) in enumerate(rows)
+        Host(name, free, machines.count((name, booted)), machines[:rank].count((name, booted)))
+        for rank, (name, booted, free) in enumerate(rows)
     )
 
 
+def _boot() -> str:
+    """What is the same for all processes on a machine, and no other machine has."""
+    identity = Path("/proc/sys/kernel/random/boot_id")
+    return identity.read_text(encoding="ascii").strip() if identity.exists() else ""
+
+
 def _threads(host: Host) -> int:
-    """The cores that this process may use, shared among the ranks of its host."""
+    """What OMP_NUM_THREADS says, else this process's cores shared among its host's ranks."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdecimal() and int(asked) > 0:
+        return int(asked)
     able = getattr(os, "sched_getaffinity", None)
     cores = len(able(0)) if able else os.cpu_count() or 1
     return max(1, cores // host.ranks)

@@ -6,6 +6,9 @@ from mpiedge.errors import BadInput
 from mpiedge.strategy.baselines import data_parallel, pipeline, standalone
 from mpiedge.strategy.strategy import Strategy
 
+RESERVED = ("ring", "pac", "split", "deft", "fedlora", "splitlora")
+"""Names of systems that this version does not have."""
+
 STRATEGIES: dict[str, Strategy] = {
     "standalone": standalone,
     "pipeline": pipeline,
@@ -17,6 +20,10 @@ def strategy(name: str) -> Strategy:
     """The strategy of that name; raises BadInput with the near names for another."""
     if name in STRATEGIES:
         return STRATEGIES[name]
+    if name in RESERVED:
+        raise BadInput(
+            f"strategy.name {name!r} is not in this version, which has {', '.join(STRATEGIES)}"
+        )
     near = get_close_matches(name, STRATEGIES, n=1)
     meant = f", did you mean {near[0]}?" if near else ""
     raise BadInput(

@@ -88,4 +88,6 @@ def test_apportioning_is_in_proportion() -> None:
 def test_an_unknown_strategy_lists_the_near_one() -> None:
     with pytest.raises(BadInput, match="did you mean pipeline"):
         strategy("pipline")
+    with pytest.raises(BadInput, match="'ring' is not in this version, which has standalone"):
+        strategy("ring")
     assert strategy("standalone") is STRATEGIES["standalone"]
