@@ -16,6 +16,8 @@ from mpiedge.model.tokenizer import open_tokenizer
 from mpiedge.pipeline.engine import Engine, MicroBatch, Portion
 from mpiedge.pipeline.feed import Feed, Order
 from mpiedge.pipeline.optimize import Update
+from mpiedge.pipeline.settings import TrainingSettings
+from mpiedge.plan.partition import PartitionPlan
 from mpiedge.plan.schedule import simulate
 from mpiedge.run import planning
 from mpiedge.run.clock import Clock
@@ -61,16 +63,9 @@ def train(opened: Opened, journal: Journal) -> None:
 
 def prepare(opened: Opened, journal: Journal) -> Prepared:
     """Plan, read the examples and the weights; after this nothing a user gave can be wrong."""
-    settings, transport = opened.settings, opened.transport
+    transport, training = opened.transport, opened.settings.training
     counts = count(opened)
-    training = settings.training
-    clock = Clock(
-        counts.train,
-        training.batch_size,
-        training.epochs,
-        training.max_steps,
-        training.evaluate_every,
-    )
+    clock = _clock(training, counts.train)
     phases = planning.plan_run(opened, clock.steps)
     plan = phases[0].plan
     # Only ranks where routes start need the data, and rank 0 has read it.
@@ -78,21 +73,32 @@ def prepare(opened: Opened, journal: Journal) -> Prepared:
     for line in (*notes, *planning.described(opened, plan)):
         journal.say(line)
     examples = read(opened, plan, counts)
-    shard = collectively(
-        transport,
-        lambda: load(
-            opened.blueprint,
-            plan.layers_of(transport.rank),
-            opened.device,
-            tuned=opened.tuned,
-            seed=training.seed,
-        ),
-    )
+    shard = collectively(transport, lambda: _shard(opened, plan))
     update = Update(transport, shard, training, clock.steps)
     engine = Engine(transport, shard, opened.task, update, training.seed)
     if journal.output is not None:
-        journal.output.run_file(to_toml(settings))
+        journal.output.run_file(to_toml(opened.settings))
     return Prepared(opened, phases, examples, clock, shard, update, engine)
+
+
+def _clock(training: TrainingSettings, examples: int) -> Clock:
+    return Clock(
+        examples,
+        training.batch_size,
+        training.epochs,
+        training.max_steps,
+        training.evaluate_every,
+    )
+
+
+def _shard(opened: Opened, plan: PartitionPlan) -> Shard:
+    return load(
+        opened.blueprint,
+        plan.layers_of(opened.transport.rank),
+        opened.device,
+        tuned=opened.tuned,
+        seed=opened.settings.training.seed,
+    )
 
 
 def evaluate(run: Prepared, evaluation: Evaluation) -> dict[str, float]:
