@@ -5,7 +5,7 @@ import sys
 from mpiedge.__main__ import main
 from mpiedge.comm.connect import announced_rank
 from mpiedge.pipeline.engine import Engine, Portion
-from mpiedge.plan.schedule import Action
+from mpiedge.plan.timeline import Action
 
 sound = Engine._backward
 

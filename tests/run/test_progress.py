@@ -1,0 +1,83 @@
+"""How far a run is, on a terminal and off it."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from mpiedge.run.progress import LiveLine, PlainLines, Silent, Step, shown_on
+
+
+def at(step: int, steps: int = 100) -> Step:
+    return Step(2, 3, step, steps, loss=0.51234, rate=12.34, left=125.4)
+
+
+def test_a_step_in_words() -> None:
+    words = "epoch 2/3  step 7/100  loss 0.5123  12.3 examples/s  2:05 left"
+    assert str(at(7)) == words
+    assert str(at(7)._replace(left=59.6)).endswith("  1:00 left")
+    assert str(at(7)._replace(left=3725)).endswith("  62:05 left")
+
+
+def test_plain_lines_come_now_and_then_and_at_the_end() -> None:
+    written: list[str] = []
+    now = [0.0]
+    lines = PlainLines(written.append, lambda: now[0])
+    for step in range(1, 101):
+        now[0] += 0.5
+        lines.step(at(step))
+    lines.close()
+    assert [int(line.split("step ")[1].split("/")[0]) for line in written] == [
+        1,
+        21,
+        41,
+        61,
+        81,
+        100,
+    ]
+
+
+def test_a_plain_sentence_is_never_held_back() -> None:
+    written: list[str] = []
+    lines = PlainLines(written.append, lambda: 0.0)
+    for _ in range(3):
+        lines.say("evaluation")
+    assert written == ["evaluation"] * 3
+
+
+def test_off_a_terminal_lines_are_plain() -> None:
+    file = io.StringIO()
+    progress = shown_on(Console(file=file, force_terminal=False, soft_wrap=True))
+    assert isinstance(progress, PlainLines)
+    sentence = "saved in [bold]runs[/bold] " + "x" * 200
+    progress.step(at(1))
+    progress.say(sentence)
+    progress.close()
+    assert file.getvalue() == f"{at(1)}\n{sentence}\n"
+
+
+@pytest.fixture
+def screen() -> io.StringIO:
+    return io.StringIO()
+
+
+def test_on_a_terminal_one_line_is_drawn_anew(screen: io.StringIO) -> None:
+    progress = shown_on(Console(file=screen, force_terminal=True, width=100))
+    assert isinstance(progress, LiveLine)
+    progress.step(at(1))
+    progress.step(at(2))
+    progress.say("evaluation after step 2: accuracy 0.5000")
+    progress.close()
+    drawn = screen.getvalue()
+    assert "step 2/100" in drawn
+    assert "evaluation after step 2: accuracy 0.5000\n" in drawn.replace("\r", "")
+    assert "\x1b[2K" in drawn  # the line is erased, not left behind
+    assert drawn.count("\x1b[?25l") == drawn.count("\x1b[?25h") == 1  # the cursor is given back
+
+
+def test_the_other_ranks_show_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    silent = Silent()
+    silent.step(at(100))
+    silent.say("words")
+    silent.close()
+    assert capsys.readouterr() == ("", "")
