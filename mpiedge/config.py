@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
+from math import isfinite
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -167,10 +168,14 @@ def _check_bounds(name: str, value: Any, declared_in: "Field[Any]") -> None:
     if declared.choices and value not in declared.choices:
         near = _near(value, declared.choices)
         raise BadInput(f"{name} = {value!r} is not one of {', '.join(declared.choices)}{near}")
+    if isinstance(value, float) and not isfinite(value):
+        raise BadInput(f"{name} = {value} has to be a finite number")
     if declared.least is not None and not value >= declared.least:
         raise BadInput(f"{name} = {value} has to be at least {declared.least:g}")
     if declared.above is not None and not value > declared.above:
         raise BadInput(f"{name} = {value} has to be above {declared.above:g}")
+    if declared.most is not None and not value <= declared.most:
+        raise BadInput(f"{name} = {value} has to be at most {declared.most:g}")
 
 
 def _near(name: str, known: Iterable[str]) -> str:

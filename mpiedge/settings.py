@@ -17,6 +17,7 @@ class Declared:
     choices: tuple[str, ...] = ()
     least: float | None = None  # the smallest value allowed
     above: float | None = None  # every value has to be larger
+    most: float | None = None  # the largest value allowed
 
 
 def setting(
@@ -26,9 +27,10 @@ def setting(
     choices: tuple[str, ...] = (),
     least: float | None = None,
     above: float | None = None,
+    most: float | None = None,
 ) -> Any:
     """A field with a default, a sentence of documentation, and what values are allowed."""
-    metadata = {"declared": Declared(doc, choices, least, above)}
+    metadata = {"declared": Declared(doc, choices, least, above, most)}
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)
     return field(default=default, metadata=metadata)

@@ -63,8 +63,8 @@ def test_every_value_that_is_given_is_taken(run_file: Path) -> None:
         ("training.epochs=0", "training.epochs = 0 has to be at least 1"),
         ("training.learning_rate=-0.1", "training.learning_rate = -0.1 has to be above 0"),
         ("training.learning_rate=0", "training.learning_rate = 0 has to be above 0"),
-        ("training.learning_rate=nan", "training.learning_rate = nan has to be above 0"),
-        ("training.weight_decay=nan", "training.weight_decay = nan has to be at least 0"),
+        ("training.learning_rate=nan", "training.learning_rate = nan has to be a finite number"),
+        ("training.weight_decay=nan", "training.weight_decay = nan has to be a finite number"),
         ("comm.timeout=0", "comm.timeout = 0 has to be above 0"),
         ("adapter.kind=lara", "adapter.kind = 'lara' is not one of lora, bottleneck, parallel"),
         ("model.dtype=bfloat", "did you mean bfloat16 or float32?"),
@@ -182,3 +182,17 @@ def test_the_documented_settings_are_those_there_are() -> None:
     page = (Path(__file__).parents[1] / "docs" / "settings.md").read_text(encoding="utf-8")
     assert page.endswith(reference())
     assert "| `learning_rate` | `0.0005` | the peak of the schedule (above 0) |" in page
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("training.learning_rate=inf", "has to be a finite number"),
+        ("training.warmup=1.5", "has to be at most 1"),
+    ],
+)
+def test_values_that_no_run_can_have(tmp_path: Path, override: str, said: str) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text('[model]\nname = "m"\n[task]\nname = "mrpc"\n', encoding="utf-8")
+    with pytest.raises(BadInput, match=said):
+        read(path, [override])

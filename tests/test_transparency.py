@@ -110,3 +110,10 @@ def test_clipping_by_the_global_norm_holds_over_ranks(
     assert difference(alone, _run(bert, data, 3, {"name": "pipeline"}, **clipped)) < 1e-6
     assert difference(alone, _run(bert, data, 2, {"name": "data-parallel"}, **clipped)) < 1e-6
     assert difference(alone, _run(bert, data, 2, {"name": "pipeline"}, **free)) > 1e-3
+
+
+def test_a_batch_larger_than_the_data_is_all_of_it(bert: Path, data: Path) -> None:
+    sizes = {"training": {**SGD, "batch_size": 500, "micro_batch_size": 32}}
+    alone = _run(bert, data, 1, {"name": "standalone"}, **sizes)
+    assert len(alone.losses) == 2
+    assert difference(alone, _run(bert, data, 3, {"name": "pipeline"}, **sizes)) == 0.0

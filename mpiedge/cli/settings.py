@@ -42,6 +42,7 @@ def _meaning(declared: Declared) -> str:
         f"one of {', '.join(declared.choices)}" if declared.choices else "",
         f"at least {declared.least:g}" if declared.least is not None else "",
         f"above {declared.above:g}" if declared.above is not None else "",
+        f"at most {declared.most:g}" if declared.most is not None else "",
     ]
     said = "; ".join(bound for bound in bounds if bound)
     return f"{declared.doc} ({said})" if said else declared.doc

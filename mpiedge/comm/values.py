@@ -56,6 +56,15 @@ def collectively(transport: Transport, step: Callable[[], T]) -> T:
     return result[0]
 
 
+def decided(transport: Transport, step: Callable[[], Any]) -> Any:
+    """What ``step`` gives on rank 0, on every rank; if it is bad input, raise that everywhere."""
+    complaint, result = _tried(step) if transport.rank == 0 else (None, None)
+    complaint, value = agree(transport, [complaint, result and result[0]])
+    if complaint is not None:
+        raise SharedBadInput(complaint)
+    return value
+
+
 def check_same(transport: Transport, what: str, value: str, repair: str) -> None:
     """Raise ``BadInput`` on every rank if ``value`` is not the same on all."""
     values = gather(transport, value)

@@ -47,7 +47,7 @@ class Update:
 
     def _scale(self, factor: float) -> None:
         for parameter in self._shard.tuned_parameters().values():
-            if parameter.grad is not None and factor < 1.0:
+            if parameter.grad is not None:
                 parameter.grad.mul_(factor)
 
 

@@ -22,7 +22,7 @@ class TrainingSettings:
         choices=("linear", "cosine", "constant"),
     )
     warmup: float = setting(
-        0.06, "part of all updates during which the learning rate rises", least=0
+        0.06, "part of all updates during which the learning rate rises", least=0, most=1
     )
     clip_norm: float = setting(
         1.0, "largest norm of the gradient over all ranks; 0: no limit", least=0

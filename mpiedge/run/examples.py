@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mpiedge.comm.values import agree, collectively, gather
+from mpiedge.comm.values import collectively, decided, gather
 from mpiedge.errors import BadInput
 from mpiedge.plan.partition import PartitionPlan
 from mpiedge.run.opening import Opened
@@ -30,15 +30,9 @@ class Examples:
 
 def count(opened: Opened, splits: tuple[Split, ...] = ("train", "validation")) -> Counts:
     """Read the splits on rank 0 and say how many examples they have."""
-
-    def lengths() -> list[int]:
-        if opened.transport.rank != 0:
-            return []
-        return [len(opened.task.examples(split)) for split in splits]
-
-    found = agree(opened.transport, collectively(opened.transport, lengths))
-    by_split = dict(zip(splits, found, strict=True))
-    return Counts(by_split.get("train", 0), by_split.get("validation", 0))
+    task = opened.task
+    found = decided(opened.transport, lambda: {one: len(task.examples(one)) for one in splits})
+    return Counts(found.get("train", 0), found.get("validation", 0))
 
 
 def read(opened: Opened, plan: PartitionPlan, counts: Counts) -> Examples:

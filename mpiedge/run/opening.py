@@ -15,7 +15,7 @@ import torch
 
 from mpiedge import __version__
 from mpiedge.comm.transport import Transport
-from mpiedge.comm.values import agree, check_same, collectively, gather
+from mpiedge.comm.values import agree, check_same, collectively, decided, gather
 from mpiedge.config import RunSettings, located, to_toml
 from mpiedge.errors import BadInput
 from mpiedge.model.adapter import inject, tuned_names
@@ -23,6 +23,7 @@ from mpiedge.model.blueprint import Blueprint, Found, build_model, find_model
 from mpiedge.model.load import absent_modules
 from mpiedge.model.purpose import Purpose
 from mpiedge.model.tokenizer import open_target_tokenizer, open_tokenizer
+from mpiedge.strategy.registry import strategy
 from mpiedge.task.opening import open_task
 from mpiedge.task.registry import recipe
 from mpiedge.task.task import Task
@@ -73,12 +74,12 @@ def open_run(settings: RunSettings, transport: Transport, beside: Path = Path())
     check_same(transport, "the run file", to_toml(settings), "give every rank the same one")
     settings, hosts = located(settings, beside), _hosts(transport)
     torch.set_num_threads(settings.training.threads or _threads(hosts[transport.rank]))
+    collectively(transport, lambda: strategy(settings.strategy.name))
     purpose = collectively(transport, lambda: Purpose(recipe(settings.task.name).purpose))
     found = collectively(transport, lambda: find_model(settings.model))
     task = collectively(transport, lambda: _open_task(settings, found))
     # Labels that the run file does not name stand in the training file, which rank 0 has.
-    labels = collectively(transport, lambda: task.labels if transport.rank == 0 else ())
-    labels = tuple(agree(transport, list(labels)))
+    labels = tuple(decided(transport, lambda: list(task.labels)))
     blueprint = collectively(transport, lambda: _build(settings, found, purpose, len(labels) or 1))
     heads = collectively(transport, lambda: _adapt(settings, blueprint))
     return Opened(

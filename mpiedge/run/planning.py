@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from mpiedge.comm.values import agree, collectively
+from mpiedge.comm.values import decided
+from mpiedge.pipeline.settings import TrainingSettings
 from mpiedge.plan.partition import PartitionPlan, from_json, to_json
 from mpiedge.run.estimate import estimate
 from mpiedge.run.opening import Opened
@@ -11,18 +12,16 @@ from mpiedge.strategy.registry import strategy
 from mpiedge.strategy.strategy import Phase, Work
 
 
-def plan_run(opened: Opened, batches: int) -> tuple[Phase, ...]:
+def plan_run(opened: Opened, batches: int, micro_batches: int) -> tuple[Phase, ...]:
     """The phases of a run of ``batches`` updates; raises BadInput when they cannot be."""
-    settings, transport = opened.settings, opened.transport
-    decide = strategy(settings.strategy.name)
+    settings = opened.settings.strategy
 
-    def decided() -> tuple[Phase, ...]:
-        return decide(settings.strategy, _work(opened, batches)) if transport.rank == 0 else ()
+    def plans() -> list[dict[str, Any]]:
+        phases = strategy(settings.name)(settings, _work(opened, batches, micro_batches))
+        # Strategies are free to choose a policy; so far all of them take the default.
+        return [{"plan": to_json(phase.plan), "batches": phase.batches} for phase in phases]
 
-    phases = collectively(transport, decided)
-    # Strategies are free to choose a policy; so far all of them take the default.
-    value = [{"plan": to_json(phase.plan), "batches": phase.batches} for phase in phases]
-    agreed = agree(transport, value)
+    agreed = decided(opened.transport, plans)
     return tuple(Phase(from_json(phase["plan"]), phase["batches"]) for phase in agreed)
 
 
@@ -47,13 +46,12 @@ def stored(opened: Opened, phases: tuple[Phase, ...]) -> list[dict[str, Any]]:
     return [{"batches": phase.batches, **to_json(phase.plan)} for phase in phases]
 
 
-def micro_batches(opened: Opened) -> int:
-    """How many micro-batches make one batch."""
-    training = opened.settings.training
-    return -(-training.batch_size // training.micro_batch_size)
+def micro_batches(training: TrainingSettings, examples: int) -> int:
+    """How many micro-batches make one batch, which never holds more than all examples."""
+    return -(-min(training.batch_size, examples) // training.micro_batch_size)
 
 
-def _work(opened: Opened, batches: int) -> Work:
+def _work(opened: Opened, batches: int, micro_batches: int) -> Work:
     blueprint, settings = opened.blueprint, opened.settings
     memory = [host.free_memory // host.ranks for host in opened.hosts]
     tokens = (settings.training.micro_batch_size, settings.task.max_length)
@@ -62,7 +60,7 @@ def _work(opened: Opened, batches: int) -> Work:
     return Work(
         cost=estimate(blueprint, opened.tuned, tokens, memory),
         trainable=frozenset(layer for occurs in layers.values() for layer in occurs),
-        micro_batches=micro_batches(opened),
+        micro_batches=micro_batches,
         batches=batches,
         joint_update=shared or settings.training.clip_norm > 0,
     )

@@ -66,7 +66,7 @@ def prepare(opened: Opened, journal: Journal) -> Prepared:
     transport, training = opened.transport, opened.settings.training
     counts = count(opened)
     clock = _clock(training, counts.train)
-    phases = planning.plan_run(opened, clock.steps)
+    phases = planning.plan_run(opened, clock.steps, planning.micro_batches(training, counts.train))
     plan = phases[0].plan
     # Only ranks where routes start need the data, and rank 0 has read it.
     notes = opened.task.notes if transport.rank == 0 else ()
@@ -138,7 +138,7 @@ def _update(
 
 def _training_source(run: Prepared) -> Callable[[int], MicroBatch]:
     opened, training = run.opened, run.opened.settings.training
-    size = planning.micro_batches(opened)
+    size = planning.micro_batches(training, run.examples.counts.train)
     lengths = [example.length for example in run.examples.train]
     order = Order(lengths, training.batch_size, size, training.seed)
     feed = Feed(opened.task, run.examples.train, opened.blueprint.bridge)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mpiedge.comm.ledger import total
 from mpiedge.comm.transport import Kind, Tag, Transport
-from mpiedge.comm.values import agree, check_same, collectively, gather
+from mpiedge.comm.values import agree, check_same, collectively, decided, gather
 from mpiedge.comm.wire import INLINE
 from mpiedge.errors import BadInput, RankLost
 
@@ -187,6 +187,25 @@ def bad_input_on_all_ranks_is_told_once(transport: Transport) -> None:
     assert collectively(transport, lambda: None) is None
 
 
+def rank_0_decides_for_all(transport: Transport) -> None:
+    asked: list[int] = []
+
+    def step() -> dict[str, list[int]]:
+        asked.append(transport.rank)
+        return {"layers": [1, 2]}
+
+    assert decided(transport, step) == {"layers": [1, 2]}
+    assert asked == ([0] if transport.rank == 0 else [])
+
+
+def bad_input_that_rank_0_finds_is_raised_on_all(transport: Transport) -> None:
+    def step() -> None:
+        raise BadInput("5 ranks are more than 3 layers")
+
+    with pytest.raises(BadInput, match="^5 ranks are more than 3 layers$"):
+        decided(transport, step)
+
+
 def ranks_that_differ_are_named(transport: Transport) -> None:
     check_same(transport, "the version", "1.0", "install one")
     with pytest.raises(BadInput, match="the version is '2' on ranks 1, 2 but '1' on rank 0; inst"):
@@ -243,6 +262,8 @@ CHECKS: tuple[Check, ...] = (
     values_are_agreed_and_gathered,
     bad_input_on_one_rank_is_raised_on_all,
     bad_input_on_all_ranks_is_told_once,
+    rank_0_decides_for_all,
+    bad_input_that_rank_0_finds_is_raised_on_all,
     ranks_that_differ_are_named,
     a_slow_peer_is_waited_for,
     a_slow_peer_is_waited_for_by_a_group,

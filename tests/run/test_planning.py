@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from mpiedge.comm.threads import alone, run_ranks
+from mpiedge.comm.threads import run_ranks
 from mpiedge.comm.transport import Transport
 from mpiedge.errors import BadInput
+from mpiedge.pipeline.settings import TrainingSettings
 from mpiedge.plan.partition import from_json
 from mpiedge.run.opening import Opened, open_run
 from mpiedge.run.planning import described, micro_batches, plan_run, stored
@@ -23,7 +24,7 @@ def planned(
 
     def body(transport: Transport) -> tuple[Opened, tuple[Phase, ...]]:
         opened = open_run(given, transport)
-        return opened, plan_run(opened, batches=7)
+        return opened, plan_run(opened, batches=7, micro_batches=4)
 
     return run_ranks(ranks, body)
 
@@ -73,12 +74,15 @@ def test_a_stored_plan_reads_back(bert: Path, requests: Path) -> None:
     assert from_json(kept) == phases[0].plan
 
 
-@pytest.mark.parametrize(("batch", "micro", "count"), [(8, 2, 4), (8, 3, 3), (8, 8, 1), (8, 9, 1)])
+@pytest.mark.parametrize(
+    ("batch", "micro", "examples", "count"),
+    [(8, 2, 90, 4), (8, 3, 90, 3), (8, 8, 90, 1), (8, 9, 90, 1), (512, 8, 20, 3)],
+)
 def test_a_batch_is_cut_into_enough_micro_batches(
-    bert: Path, requests: Path, batch: int, micro: int, count: int
+    batch: int, micro: int, examples: int, count: int
 ) -> None:
-    sizes = {"batch_size": batch, "micro_batch_size": micro}
-    assert micro_batches(open_run(settings(bert, requests, training=sizes), alone())) == count
+    training = TrainingSettings(batch_size=batch, micro_batch_size=micro)
+    assert micro_batches(training, examples) == count
 
 
 @pytest.mark.parametrize(
@@ -99,7 +103,7 @@ def test_a_model_too_large_for_the_memory_there_is(bert: Path, requests: Path) -
         opened = open_run(given, transport)
         small = replace(opened, hosts=tuple(h._replace(free_memory=2000) for h in opened.hosts))
         with pytest.raises(BadInput) as bad:
-            plan_run(small, 1)
+            plan_run(small, 1, 1)
         return str(bad.value)
 
     said, same = run_ranks(2, body)
