@@ -99,7 +99,8 @@ def main():
     for name, values in medians.items():
         ratio = base / values["seconds"]
         print(f"{name}: {values}, {ratio:.2f} times the speed of plain PEFT")
-    text = json.dumps({"options": vars(options), "runs": runs, "medians": medians}, default=str)
+    asked = {name: value for name, value in vars(options).items() if name != "data"}
+    text = json.dumps({"options": asked, "runs": runs, "medians": medians}, indent=1)
     (HERE / "results.json").write_text(text + "\n", encoding="utf-8")
 
 
