@@ -54,10 +54,9 @@ class RunSettings:
 
 def read(path: Path, overrides: Iterable[str] = ()) -> RunSettings:
     """The settings in a run file, ``section.key=value`` overrides applied; raises BadInput."""
-    values = _parse(path)
+    settings = from_values(_parse(path), str(path))
     for override in overrides:
-        _override(values, override)
-    settings = from_values(values, str(path))
+        settings = _overridden(settings, override)
     for section, key, why in (
         ("model", "name", "the model to fine-tune"),
         ("task", "name", "what is to be learnt"),
@@ -118,14 +117,16 @@ def _parse(path: Path) -> Values:
         return values
     except FileNotFoundError:
         raise BadInput(f"no run file {path}; name an existing .toml file") from None
+    except IsADirectoryError:
+        raise BadInput(f"{path} is a folder; name a run file (.toml)") from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} cannot be read as a run file: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{path} is not TOML: {error}") from None
 
 
-def _override(values: Values, override: str) -> None:
-    """Set one ``section.key=value``; the value is TOML, a bare word a string."""
+def _overridden(settings: RunSettings, override: str) -> RunSettings:
+    """The settings with one ``section.key=value``; the value is TOML, a bare word a string."""
     name, equals, text = override.partition("=")
     section, dot, key = name.strip().partition(".")
     if not (equals and dot and section and key):
@@ -134,22 +135,30 @@ def _override(values: Values, override: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
-    given = values.setdefault(section, {})
-    if isinstance(given, dict):
-        given[key] = value
+    given = getattr(from_values({section: {key: value}}, f"--set {override}"), section)
+    changed = replace(getattr(settings, section), **{key: getattr(given, key)})
+    return replace(settings, **{section: changed})
 
 
 def _section(kind: type, section: str, given: dict[str, Any], where: str) -> Any:
     known, types = {one.name: one for one in fields(kind)}, get_type_hints(kind)
+    values = {}
     for key, value in given.items():
         name = f"{where}: {section}.{key}"
         if key not in known:
             raise BadInput(f"{name} is not a setting{_near(key, known)}")
-        if not _is_a(value, types[key]):
+        values[key] = _converted(value, types[key])
+        if not _is_a(values[key], types[key]):
             raise BadInput(f"{name} = {value!r} has to be {_WORDS[types[key]]}")
         _check_bounds(name, value, known[key])
-    floats = {key: float(value) for key, value in given.items() if types[key] is float}
-    return replace(kind(), **{**given, **floats})
+    return replace(kind(), **values)
+
+
+def _converted(value: Any, kind: Any) -> Any:
+    """A whole number may stand for a number, and a single string for a list of one."""
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return [value] if kind == list[str] and isinstance(value, str) else value
 
 
 def _is_a(value: Any, kind: Any) -> bool:
@@ -166,8 +175,9 @@ def _is_a(value: Any, kind: Any) -> bool:
 def _check_bounds(name: str, value: Any, declared_in: "Field[Any]") -> None:
     declared: Declared = declared_in.metadata["declared"]
     if declared.choices and value not in declared.choices:
-        near = _near(value, declared.choices)
-        raise BadInput(f"{name} = {value!r} is not one of {', '.join(declared.choices)}{near}")
+        near = get_close_matches(value, declared.choices, n=1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise BadInput(f"{name} = {value!r} is not one of {', '.join(declared.choices)}{meant}")
     if isinstance(value, float) and not isfinite(value):
         raise BadInput(f"{name} = {value} has to be a finite number")
     if declared.least is not None and not value >= declared.least:

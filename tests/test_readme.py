@@ -43,3 +43,8 @@ def test_the_top_level_holds_what_it_should_and_nothing_else() -> None:
     top = {line.partition("/")[0] for line in done.stdout.splitlines()}
     folders = {"mpiedge", "launch", "hostfiles", "tests", "data", "docs", ".ci"}
     assert top == folders | {"pyproject.toml", "README.md", "LICENSE", ".gitignore"}
+
+
+def test_no_page_was_left_unfinished() -> None:
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        assert not re.search(r"@[A-Z]+@|TODO|FIXME", page.read_text(encoding="utf-8")), page.name

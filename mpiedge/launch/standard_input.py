@@ -32,7 +32,7 @@ def lines(environment: Mapping[str, str]) -> Iterator[Iterator[str]]:
     """The lines of the standard input; raises BadInput where they would never end."""
     pipe = environment.get(VARIABLE)
     if pipe is not None:
-        with open(pipe, encoding="utf-8") as source:
+        with open(pipe, encoding="utf-8", errors="surrogateescape") as source:
             yield iter(source)
     elif rank_of(environment) is not None:
         raise BadInput(

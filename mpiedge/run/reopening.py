@@ -29,10 +29,17 @@ class Reopened:
 
 
 def settings_of(folder: Path, overrides: Iterable[str] = ()) -> RunSettings:
-    """The settings that a run left behind; raises BadInput where there was no run."""
+    """The settings that a run left behind; raises BadInput where no run was finished."""
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "is not there"
+        raise BadInput(f"{folder} {what}; name the output directory of a run, as runs/quickstart")
     if not (folder / "run.toml").is_file():
         raise BadInput(
             f"{folder} has no run.toml; name the output directory of a run of mpiedge train"
+        )
+    if not (folder / "result.json").is_file():
+        raise BadInput(
+            f"the run in {folder} ended before it was finished (no result.json); train it again"
         )
     return read(folder / "run.toml", overrides)
 

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor
 
+from mpiedge import __version__
 from mpiedge.comm.values import collectively, gather
-from mpiedge.config import to_toml
+from mpiedge.config import RunSettings, to_toml
 from mpiedge.model.export import origin_of, save_adapter
 from mpiedge.model.load import load
 from mpiedge.model.shard import Shard
@@ -77,8 +78,15 @@ def prepare(opened: Opened, journal: Journal) -> Prepared:
     update = Update(transport, shard, training, clock.steps)
     engine = Engine(transport, shard, opened.task, update, training.seed)
     if journal.output is not None:
-        journal.output.run_file(to_toml(opened.settings))
+        journal.output.run_file(to_toml(_resolved(opened)))
     return Prepared(opened, phases, examples, clock, shard, update, engine)
+
+
+def _resolved(opened: Opened) -> RunSettings:
+    """The settings with the columns that were found: later use of the result goes by them."""
+    columns = opened.task.columns
+    task = replace(opened.settings.task, text=list(columns.text), label=columns.label)
+    return replace(opened.settings, task=task)
 
 
 def _clock(training: TrainingSettings, examples: int) -> Clock:
@@ -162,6 +170,9 @@ def _finish(run: Prepared, journal: Journal) -> None:
     ranks = gather(transport, used)
     journal.finish(
         {
+            "mpiedge": __version__,
+            "model": opened.settings.model.name,
+            "tuned_weights": sum(weight.numel() for weight in (weights or {}).values()),
             "steps": run.clock.steps,
             "labels": list(opened.labels),
             "ranks": ranks,

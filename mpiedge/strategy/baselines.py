@@ -94,8 +94,8 @@ def _given(sizes: Sequence[int], work: Work) -> tuple[range, ...]:
         return ()
     if len(sizes) != len(work.ranks) or sum(sizes) != len(work.layers) or min(sizes) < 1:
         raise BadInput(
-            f"strategy.layers {list(sizes)} has to name at least one layer for each of the "
-            f"{len(work.ranks)} ranks, {len(work.layers)} in all (embedding and head counted), "
-            f"but names {sum(sizes)} for {len(sizes)}"
+            f"strategy.layers {list(sizes)} names {sum(sizes)} layers for {len(sizes)} ranks; it "
+            f"has to name at least one for each of the ranks started, {len(work.ranks)}, and "
+            f"{len(work.layers)} in all (embedding and head counted)"
         )
     return tuple(range(start, stop) for start, stop in pairwise((0, *accumulate(sizes))))

@@ -37,6 +37,11 @@ class Classification:
         return self._label_set.names
 
     @property
+    def columns(self) -> Columns:
+        """Where the text and the label stand."""
+        return self._columns(self.corpus.labelled)
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What was decided about the data."""
         return self.corpus.notes
@@ -87,7 +92,7 @@ class Classification:
         if self.given.names:
             return self.given
         table = self.corpus.labelled
-        return LabelSet(collect_labels(table.column(self._columns(table).label, "task.label")))
+        return LabelSet(collect_labels(table, self._columns(table).label))
 
     def _encode(self, table: Table) -> list[Encoded]:
         columns = self._columns(table)

@@ -4,7 +4,6 @@ An official label set is given by names, and files carry either the name or the 
 were collected from a file are exactly what the file says, so there an id is no label.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mpiedge.errors import BadInput
@@ -32,9 +31,17 @@ class LabelSet:
         return [known[label] for label in found]
 
 
-def collect_labels(found: Iterable[str]) -> tuple[str, ...]:
-    """All labels that occur: numbers by size, else by the alphabet."""
+def collect_labels(table: Table, column: str) -> tuple[str, ...]:
+    """All labels that occur, two at least: numbers by size, else by the alphabet."""
+    found = table.column(column, "task.label")
     names = set(found)
+    if "" in names:
+        raise BadInput(f"{table.where(found.index(''))}: the label is empty; mend the line")
+    if len(names) < 2:
+        raise BadInput(
+            f"{table.source}: every row has the label {found[0]!r}; a classification needs two "
+            f"labels or more"
+        )
     if all(name.isdecimal() for name in names):
         return tuple(sorted(names, key=lambda name: (int(name), name)))
     return tuple(sorted(names))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mpiedge.errors import BadInput
 from mpiedge.task.collate import Padding
-from mpiedge.task.columns import language_columns, texts_of
+from mpiedge.task.columns import Columns, language_columns, texts_of
 from mpiedge.task.corpus import Corpus, Examples
 from mpiedge.task.table import Table
 from mpiedge.task.task import IGNORED, Encoded, Inputs, Split
@@ -37,6 +37,11 @@ class Language:
     def labels(self) -> tuple[str, ...]:
         """None: the vocabulary is the label set."""
         return ()
+
+    @property
+    def columns(self) -> Columns:
+        """Where the text and the label stand."""
+        return language_columns(self.corpus.labelled, self.corpus.settings)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from mpiedge.task.columns import labelled_columns, texts_of
+from mpiedge.task.columns import Columns, labelled_columns, texts_of
 from mpiedge.task.corpus import Corpus, Examples
 from mpiedge.task.labels import numbers
 from mpiedge.task.metrics import Metric
@@ -33,6 +33,11 @@ class Regression:
     def labels(self) -> tuple[str, ...]:
         """None: numbers have no label set."""
         return ()
+
+    @property
+    def columns(self) -> Columns:
+        """Where the text and the label stand."""
+        return labelled_columns(self.corpus.labelled, self.corpus.settings)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mpiedge.errors import BadInput
 from mpiedge.task.collate import Padding, shift_right
-from mpiedge.task.columns import output_columns, texts_of
+from mpiedge.task.columns import Columns, output_columns, texts_of
 from mpiedge.task.corpus import Corpus, Examples
 from mpiedge.task.table import Table
 from mpiedge.task.task import IGNORED, Encoded, Inputs, Split
@@ -39,6 +39,11 @@ class Seq2Seq:
     def labels(self) -> tuple[str, ...]:
         """None: the vocabulary is the label set."""
         return ()
+
+    @property
+    def columns(self) -> Columns:
+        """Where the text and the label stand."""
+        return output_columns(self.corpus.labelled, self.corpus.settings)
 
     @property
     def notes(self) -> tuple[str, ...]:

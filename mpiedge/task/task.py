@@ -10,6 +10,8 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from mpiedge.task.columns import Columns
+
 Split = Literal["train", "validation"]
 
 IGNORED = -100
@@ -50,6 +52,10 @@ class Task(Protocol):
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels in the order of their ids; empty unless the task is a classification."""
+
+    @property
+    def columns(self) -> Columns:
+        """Where the text and the label stand in the training file, which is read for it."""
 
     @property
     def notes(self) -> tuple[str, ...]:

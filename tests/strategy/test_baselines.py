@@ -43,7 +43,7 @@ def test_a_pipeline_is_cut_as_asked() -> None:
 
 @pytest.mark.parametrize("sizes", [[4, 4], [1, 2, 3], [8, 0, 0], [3, 3, 3]])
 def test_a_cut_that_does_not_fit_is_bad_input(sizes: list[int]) -> None:
-    with pytest.raises(BadInput, match=r"strategy.layers .* 3 ranks, 8 in all"):
+    with pytest.raises(BadInput, match=r"strategy.layers .* ranks started, 3, and 8 in all"):
         pipeline(StrategySettings(layers=sizes), _work(3))
 
 

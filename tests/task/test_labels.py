@@ -24,9 +24,19 @@ def test_collected_labels_are_names_only() -> None:
 
 
 def test_labels_are_collected_in_a_fixed_order() -> None:
-    assert collect_labels(["b", "a", "b"]) == ("a", "b")
-    assert collect_labels(["10", "9", "10"]) == ("9", "10")
-    assert collect_labels(["10", "9", "x"]) == ("10", "9", "x")
+    assert collect_labels(table("b", "a", "b"), "label") == ("a", "b")
+    assert collect_labels(table("10", "9", "10"), "label") == ("9", "10")
+    assert collect_labels(table("10", "9", "x"), "label") == ("10", "9", "x")
+
+
+def test_an_empty_label_is_refused_with_its_line() -> None:
+    with pytest.raises(BadInput, match="train.tsv, line 3: the label is empty"):
+        collect_labels(table("a", "", "b"), "label")
+
+
+def test_one_label_is_no_classification() -> None:
+    with pytest.raises(BadInput, match="every row has the label 'pos'"):
+        collect_labels(table("pos", "pos"), "label")
 
 
 def test_numbers_of_a_regression() -> None:
