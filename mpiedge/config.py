@@ -84,6 +84,12 @@ def to_toml(settings: RunSettings) -> str:
     return tomli_w.dumps(asdict(settings))
 
 
+def flat(settings: RunSettings) -> dict[str, Any]:
+    """Every setting by its full name."""
+    sections = asdict(settings)
+    return {f"{name}.{key}": value for name in sections for key, value in sections[name].items()}
+
+
 def located(settings: RunSettings, beside: Path) -> RunSettings:
     """The settings with absolute paths: from the current folder, else from ``beside``.
 

@@ -42,9 +42,8 @@ def _parts(number: int, line: str) -> Text:
 def _checked(texts: Text, width: int, where: str, repair: str) -> Text:
     allowed = {1: "one text", 2: "a pair of texts"}.get(width, "one text or a pair")
     if len(texts) not in ({width} if width in (1, 2) else {1, 2}):
-        raise BadInput(
-            f"{where} gives {len(texts)} text{'s' * (len(texts) != 1)}, and this model takes {allowed}; {repair}"
-        )
+        found = "1 text" if len(texts) == 1 else f"{len(texts)} texts"
+        raise BadInput(f"{where} gives {found}, and this model takes {allowed}; {repair}")
     for text in texts:
         try:
             text.encode("utf-8")

@@ -76,6 +76,25 @@ def check_same(transport: Transport, what: str, value: str, repair: str) -> None
         )
 
 
+def check_same_values(transport: Transport, values: dict[str, Any], repair: str) -> None:
+    """Raise ``BadInput`` on every rank if one of the named values is not the same on all."""
+    rows = gather(transport, values)
+    difference = agree(transport, _first_difference(rows or []))
+    if difference is not None:
+        rank, name, theirs, first = difference
+        raise SharedBadInput(
+            f"{name} is {theirs!r} on rank {rank} but {first!r} on rank 0; {repair}"
+        )
+
+
+def _first_difference(rows: list[dict[str, Any]]) -> tuple[int, str, Any, Any] | None:
+    for rank, row in enumerate(rows):
+        for name in rows[0]:
+            if row.get(name) != rows[0][name]:
+                return rank, name, row.get(name), rows[0][name]
+    return None
+
+
 def _tried(step: Callable[[], T]) -> tuple[str | None, tuple[T] | None]:
     try:
         return None, (step(),)

@@ -5,6 +5,7 @@ a second to leave.  So it runs in a session of its own; signals go to the ranks 
 0's file says how the job ended; and whatever is left after a grace is killed.
 """
 
+import ctypes
 import math
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +36,7 @@ class Patience(NamedTuple):
 
 PATIENCE = Patience()
 
+_PR_SET_PDEATHSIG = 1
 _KILLED = {128 + each: each.name for each in signal.Signals}
 
 
@@ -61,6 +64,7 @@ def supervise(
             words,
             env={**environment, **offered, ended.VARIABLE: str(place)},
             start_new_session=True,
+            preexec_fn=_ends_with_launcher(),  # noqa: PLW1509 - it makes one system call
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
@@ -135,6 +139,13 @@ class _Watch:
         there = bool(processes.ranks(self.process.pid, self.program))
         self.started = self.started or there
         return self.started and not there
+
+
+def _ends_with_launcher() -> Callable[[], object] | None:
+    """Has the kernel end mpirun, and so the job, when the launcher itself is killed."""
+    if sys.platform != "linux":
+        return None
+    return partial(ctypes.CDLL(None).prctl, _PR_SET_PDEATHSIG, int(signal.SIGTERM))
 
 
 def _relayed(process: subprocess.Popen[bytes], explained: Callable[[], bool]) -> threading.Thread:

@@ -15,8 +15,8 @@ import torch
 
 from mpiedge import __version__
 from mpiedge.comm.transport import Transport
-from mpiedge.comm.values import agree, check_same, collectively, decided, gather
-from mpiedge.config import RunSettings, located, to_toml
+from mpiedge.comm.values import agree, check_same, check_same_values, collectively, decided, gather
+from mpiedge.config import RunSettings, flat, located
 from mpiedge.errors import BadInput
 from mpiedge.model.adapter import inject, tuned_names
 from mpiedge.model.blueprint import Blueprint, Found, build_model, find_model
@@ -71,7 +71,7 @@ def open_run(settings: RunSettings, transport: Transport, beside: Path = Path())
     Paths that are not found from the current folder are looked for in ``beside``.
     """
     check_same(transport, "the version of mpiedge", __version__, "install one version everywhere")
-    check_same(transport, "the run file", to_toml(settings), "give every rank the same one")
+    check_same_values(transport, flat(settings), "give every rank the same run file")
     settings, hosts = located(settings, beside), _hosts(transport)
     torch.set_num_threads(settings.training.threads or _threads(hosts[transport.rank]))
     collectively(transport, lambda: strategy(settings.strategy.name))

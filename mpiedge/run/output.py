@@ -17,14 +17,15 @@ class Output:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self._steps = folder, folder / "metrics.jsonl"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._steps.open("a").close()
-        except OSError as error:
-            raise BadInput(
-                f"output directory {folder} cannot be written to ({error.strerror}); "
-                f"choose another with --output-dir"
-            ) from None
+        for place in (folder, self.adapter):
+            _check_writable(place)
+        if self._steps.is_dir():
+            raise _unwritable(folder, f"{self._steps} is a folder")
+
+    @property
+    def replaces(self) -> bool:
+        """Whether the directory holds the result of an earlier run."""
+        return (self.folder / "result.json").exists()
 
     @property
     def adapter(self) -> Path:
@@ -32,7 +33,11 @@ class Output:
         return self.folder / "adapter"
 
     def run_file(self, text: str) -> None:
-        """Keep the settings in force, and begin the record anew."""
+        """Keep the settings in force, and begin the record anew; an earlier result goes."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(self.folder, error.strerror) from None
         (self.folder / "result.json").unlink(missing_ok=True)
         replace_text(self._steps, "")
         replace_text(self.folder / "run.toml", text)
@@ -45,6 +50,21 @@ class Output:
     def result(self, values: dict[str, Any]) -> None:
         """Write ``result.json``: the last thing a run does."""
         replace_text(self.folder / "result.json", json.dumps(values, indent=2) + "\n")
+
+
+def _check_writable(folder: Path) -> None:
+    """Refuse a folder that can be neither written to nor made; nothing is made yet."""
+    there = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
+    if not there.is_dir():
+        raise _unwritable(folder, f"{there} is a file")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise _unwritable(folder, f"no permission to write to {there}")
+
+
+def _unwritable(folder: Path, why: str | None) -> BadInput:
+    return BadInput(
+        f"output directory {folder} cannot be written to ({why}); choose another with --output-dir"
+    )
 
 
 def replace_text(path: Path, text: str) -> None:

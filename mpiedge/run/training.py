@@ -77,9 +77,15 @@ def prepare(opened: Opened, journal: Journal) -> Prepared:
     shard = collectively(transport, lambda: _shard(opened, plan))
     update = Update(transport, shard, training, clock.steps)
     engine = Engine(transport, shard, opened.task, update, training.seed)
-    if journal.output is not None:
-        journal.output.run_file(to_toml(_resolved(opened)))
+    collectively(transport, lambda: _begin_output(opened, journal))
     return Prepared(opened, phases, examples, clock, shard, update, engine)
+
+
+def _begin_output(opened: Opened, journal: Journal) -> None:
+    if journal.output is not None:
+        if journal.output.replaces:
+            journal.say(f"replacing the result in {journal.output.folder}")
+        journal.output.run_file(to_toml(_resolved(opened)))
 
 
 def _resolved(opened: Opened) -> RunSettings:

@@ -8,6 +8,7 @@ occur in real sentences.
 import csv
 import gzip
 import json
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -68,6 +69,7 @@ def _read_tsv(path: Path) -> Table:
 
 
 def _read_csv(path: Path) -> Table:
+    csv.field_size_limit(sys.maxsize)  # a text may be longer than the 128 KiB that csv allows
     reader = csv.reader((line + "\n" for line in _lines(path)), strict=True)
     try:
         return _fields_checked(path, ((reader.line_num, fields) for fields in reader if fields))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mpiedge.comm.ledger import total
 from mpiedge.comm.transport import Kind, Tag, Transport
-from mpiedge.comm.values import agree, check_same, collectively, decided, gather
+from mpiedge.comm.values import agree, check_same, check_same_values, collectively, decided, gather
 from mpiedge.comm.wire import INLINE
 from mpiedge.errors import BadInput, RankLost
 
@@ -187,6 +187,13 @@ def bad_input_on_all_ranks_is_told_once(transport: Transport) -> None:
     assert collectively(transport, lambda: None) is None
 
 
+def the_first_value_that_differs_is_named(transport: Transport) -> None:
+    values = {"a": 1, "b": [transport.rank // 2]}
+    with pytest.raises(BadInput, match=r"^b is \[1\] on rank 2 but \[0\] on rank 0; mend it$"):
+        check_same_values(transport, values, "mend it")
+    check_same_values(transport, {"a": 1}, "mend it")
+
+
 def rank_0_decides_for_all(transport: Transport) -> None:
     asked: list[int] = []
 
@@ -262,6 +269,7 @@ CHECKS: tuple[Check, ...] = (
     values_are_agreed_and_gathered,
     bad_input_on_one_rank_is_raised_on_all,
     bad_input_on_all_ranks_is_told_once,
+    the_first_value_that_differs_is_named,
     rank_0_decides_for_all,
     bad_input_that_rank_0_finds_is_raised_on_all,
     ranks_that_differ_are_named,

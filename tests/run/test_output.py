@@ -9,8 +9,10 @@ from mpiedge.errors import BadInput
 from mpiedge.run.output import Output, replace_text
 
 
-def test_folders_are_made(tmp_path: Path) -> None:
+def test_folders_are_made_when_the_run_begins_and_not_before(tmp_path: Path) -> None:
     output = Output(tmp_path / "a" / "b")
+    assert not (tmp_path / "a").exists()
+    output.run_file("")
     assert output.folder.is_dir()
     assert output.adapter == tmp_path / "a" / "b" / "adapter"
 
@@ -29,6 +31,20 @@ def test_a_folder_where_the_record_should_be(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").mkdir()
     with pytest.raises(BadInput, match="cannot be written to"):
         Output(tmp_path)
+
+
+def test_a_file_where_the_adapter_should_be_is_found_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "adapter").write_text("")
+    with pytest.raises(BadInput, match="adapter is a file"):
+        Output(tmp_path)
+
+
+def test_a_result_that_will_be_replaced_is_known(tmp_path: Path) -> None:
+    output = Output(tmp_path)
+    assert not output.replaces
+    output.run_file("")
+    output.result({})
+    assert Output(tmp_path).replaces
 
 
 def test_every_line_can_be_read_at_once(tmp_path: Path) -> None:
