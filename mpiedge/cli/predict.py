@@ -1,18 +1,8 @@
 """``mpiedge predict``: use a trained adapter on text from the command line or standard input."""
 
-import json
 from pathlib import Path
 
 import click
-
-from mpiedge.cli.inputs import inputs
-from mpiedge.cli.ranks import as_rank
-from mpiedge.comm.transport import Transport
-from mpiedge.comm.values import collectively
-from mpiedge.config import RunSettings
-from mpiedge.run.prediction import Text
-from mpiedge.run.prediction import predict as answers
-from mpiedge.run.reopening import reopen, settings_of
 
 
 @click.command()
@@ -41,17 +31,6 @@ def predict(
     or a JSON list of one or two texts.  Prints one JSON object an input.  A text that begins with
     a dash goes behind --.
     """
-    as_rank(
-        lambda: settings_of(folder, overrides),
-        lambda s, t: _predict(s, t, folder, texts, max_tokens),
-    )
+    from mpiedge.cli import work  # noqa: PLC0415 - not for --help
 
-
-def _predict(
-    settings: RunSettings, transport: Transport, folder: Path, texts: Text, most: int
-) -> None:
-    width = len(settings.task.text)
-    given = collectively(transport, lambda: inputs(texts, width) if transport.rank == 0 else [])
-    model = reopen(folder, settings, transport)
-    for number, answer in enumerate(answers(model, given, most)):
-        click.echo(json.dumps({"input": list(given[number]), **answer}, ensure_ascii=False))
+    work.predict_as_rank(folder, overrides, texts, max_tokens)

@@ -136,6 +136,9 @@ def imported(*words: str) -> set[str]:
         ("--version",),
         ("--help",),
         ("launch", "--help"),
+        ("train", "--help"),
+        ("evaluate", "--help"),
+        ("predict", "--help"),
         ("launch", "-n", "2", "--dry-run", "--", "train", "x.toml"),
     ],
 )
