@@ -17,6 +17,9 @@ OPENINGS: Final = (
 )
 LONGEST: Final = 4000  # bytes of a banner
 
+# A rank that mpirun told to end leaves so: never what the job ended for.
+TOLD_TO_END: Final = (b"Errorcode: 143\n", b"Errorcode: 130\n")
+
 
 class Filter:
     """Takes mpirun's banners out of a stream of bytes that comes in pieces."""
@@ -29,7 +32,7 @@ class Filter:
 
     def feed(self, data: bytes) -> bytes:
         """What may be shown now."""
-        self._pending += data
+        self._pending += data.replace(b"\0", b"")  # mpirun ends some banners with one
         shown = b""
         while self._pending and (length := self._decided()):
             shown += self._take(length)
@@ -52,7 +55,8 @@ class Filter:
         piece, self._pending = self._pending[:length], self._pending[length:]
         self._fresh = piece.endswith(b"\n")
         if length > len(RULE) and piece.startswith(RULE):
-            return b"" if self._spoken or self._explained() else piece
+            told = any(code in piece for code in TOLD_TO_END)
+            return b"" if told or self._spoken or self._explained() else piece
         self._spoken = self._spoken or bool(piece.strip())
         return piece
 

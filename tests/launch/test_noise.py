@@ -36,6 +36,8 @@ def shown(text: bytes, piece: int) -> bytes:
         (DETECTED, DETECTED),
         (ABORT + DETECTED, ABORT + DETECTED),
         (b"x\n" + KILLED, b"x\n" + KILLED),
+        (ABORT.replace(b"code: 3", b"code: 143") + KILLED + b"\0", KILLED),
+        (ABORT.replace(b"code: 3", b"code: 14") + KILLED, ABORT.replace(b": 3", b": 14") + KILLED),
         (b"x\n" + KILLED + DETECTED, b"x\n" + KILLED),
         (b"x\n" + DETECTED[:-1], b"x\n" + DETECTED[:-1]),
         (b"x\n" + RULE + b"a table\n" + RULE, b"x\n" + RULE + b"a table\n" + RULE),
