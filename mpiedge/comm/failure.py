@@ -32,15 +32,24 @@ def ends_job(transport: Connection) -> Iterator[None]:
     """A rank's whole work: if it fails, all ranks end."""
     with _terminable():
         try:
-            yield
+            with _failing_together(transport):
+                yield
         except (KeyboardInterrupt, Terminated) as asked:
+            # Also while a failure is being dealt with: another rank may have failed first and
+            # be ending this one.
             _leave_quietly(transport, asked)
-        except SharedBadInput:
-            raise  # every rank does, so each can end by itself
-        except (Exception, SystemExit) as failure:
-            if transport.size > 1 and _code(failure) != 0:
-                _end_all(transport, failure)
-            raise
+
+
+@contextmanager
+def _failing_together(transport: Connection) -> Iterator[None]:
+    try:
+        yield
+    except SharedBadInput:
+        raise  # every rank does, so each can end by itself
+    except (Exception, SystemExit) as failure:
+        if transport.size > 1 and _code(failure) != 0:
+            _end_all(transport, failure)
+        raise
 
 
 def described(transport: Connection, failure: Exception) -> str:
@@ -76,7 +85,7 @@ def _leave_quietly(transport: Connection, asked: BaseException) -> None:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM raise, where signals can be caught at all: in the main thread."""
+    """Let the first SIGTERM raise, where signals can be caught at all: in the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -88,4 +97,5 @@ def _terminable() -> Iterator[None]:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one must not disturb the end
     raise Terminated

@@ -5,13 +5,14 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from mpiedge.comm.failure import BAD_INPUT, FAILED, INTERRUPTED, TERMINATED, ends_job
 from mpiedge.comm.threads import ThreadTransport, alone, run_ranks
 from mpiedge.comm.values import SharedBadInput
-from mpiedge.errors import BadInput
+from mpiedge.errors import BadInput, RankLost
 from tests.mpirun import mpirun
 
 PROGRAM = Path(__file__).with_name("failing_program.py")
@@ -131,3 +132,26 @@ def test_a_failing_rank_is_described_and_aborts(capsys: pytest.CaptureFixture[st
     printed = capsys.readouterr().err
     assert printed.startswith(f"rank 1 of 2 on {os.uname().nodename}:\nTraceback")
     assert printed.endswith("ZeroDivisionError: here\n")
+
+
+class _EndedByAnother(ThreadTransport):
+    """A rank that, as it begins to end the job, is itself ended by a rank that failed first."""
+
+    codes: list[int]
+
+    def abort(self, code: int) -> NoReturn:
+        self.codes.append(code)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+        super().abort(code)
+
+
+def test_two_ranks_that_fail_at_once_end_quietly(capsys: pytest.CaptureFixture[str]) -> None:
+    # Signals reach the main thread only, so the rank is made and run here.
+    transport = object.__new__(_EndedByAnother)
+    transport.rank, transport.size, transport.codes = 0, 2, []
+    with pytest.raises(SystemExit) as ended, ends_job(transport):
+        raise RankLost("rank 0 waited")
+    assert ended.value.code == TERMINATED
+    assert transport.codes == [FAILED, TERMINATED]
+    assert capsys.readouterr().err == "rank 0 waited\n"
