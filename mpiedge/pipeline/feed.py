@@ -1,32 +1,52 @@
 """Examples as micro-batches: what a route's first rank puts into the model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
 from mpiedge.pipeline.engine import MicroBatch
-from mpiedge.task.sampler import Batch, epoch_batches, micro_batches
+from mpiedge.task.sampler import (
+    Portions,
+    column_batches,
+    columns,
+    epoch_batches,
+    micro_batches,
+)
 from mpiedge.task.task import Encoded, Inputs, Task
-
-Portions = tuple[Batch, ...]
-"""One batch, cut into its micro-batches' example numbers."""
-
 
 class Order:
     """Which examples make up batch ``k`` of the run, epoch after epoch."""
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, count: int, seed: int) -> None:
-        self._lengths, self._batch_size = lengths, batch_size
-        self._count, self._seed = count, seed  # micro-batches of a batch
-        self._epoch, self._batches = -1, list[Batch]()
+    def __init__(self, size: int, epoch_batches: Callable[[int], list[Portions]]) -> None:
+        self._size, self._make = size, epoch_batches  # batches of an epoch; epoch -> its batches
+        self._epoch, self._batches = -1, list[Portions]()
 
     def batch(self, number: int) -> Portions:
         """Batch ``number`` of the run as micro-batches."""
-        epoch, index = divmod(number, -(-len(self._lengths) // self._batch_size))
+        epoch, index = divmod(number, self._size)
         if epoch != self._epoch:
-            self._batches = epoch_batches(self._lengths, self._batch_size, self._seed, epoch)
-            self._epoch = epoch
-        return micro_batches(self._batches[index], self._count)
+            self._batches, self._epoch = self._make(epoch), epoch
+        return self._batches[index]
+
+
+def shuffled(lengths: Sequence[int], batch_size: int, count: int, seed: int) -> Order:
+    """Batches of ``count`` micro-batches, made up anew in every epoch."""
+
+    def epoch(number: int) -> list[Portions]:
+        batches = epoch_batches(lengths, batch_size, seed, number)
+        return [micro_batches(batch, count) for batch in batches]
+
+    return Order(-(-len(lengths) // batch_size), epoch)
+
+
+def dealt(lengths: Sequence[int], batch_size: int, count: int, seed: int) -> Order:
+    """Batches in which an example is always of the same micro-batch: its column's."""
+    size = min(batch_size, len(lengths))
+    fixed = columns(len(lengths), size, count, seed)
+    return Order(
+        -(-len(lengths) // size),
+        lambda number: column_batches(fixed, lengths, size, seed, number),
+    )
 
 
 class Feed:

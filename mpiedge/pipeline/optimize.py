@@ -1,7 +1,9 @@
 """What happens at the end of a batch: gradients are summed and clipped, weights move."""
 
+from collections.abc import Mapping
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 from transformers import get_scheduler
 
@@ -13,10 +15,20 @@ from mpiedge.plan.partition import PartitionPlan
 
 
 class Update:
-    """One step of the optimizer for the tuned weights that this rank holds."""
+    """One step of the optimizer for the tuned weights that this rank holds.
+
+    ``done`` of the run's ``steps`` were made before, by an optimizer that left ``moments``.
+    """
 
     def __init__(
-        self, transport: Transport, shard: Shard, settings: TrainingSettings, steps: int
+        self,
+        transport: Transport,
+        shard: Shard,
+        settings: TrainingSettings,
+        steps: int,
+        *,
+        done: int = 0,
+        moments: Mapping[str, tuple[Tensor, ...]] | None = None,
     ) -> None:
         self._transport, self._shard = transport, shard
         self._clip, self._peak = settings.clip_norm, settings.learning_rate
@@ -30,6 +42,18 @@ class Update:
             num_warmup_steps=round(settings.warmup * steps),
             num_training_steps=steps,
         )
+        self._go_on(done, moments or {})
+
+    @property
+    def moments(self) -> dict[str, tuple[Tensor, ...]]:
+        """What the optimizer keeps of each tuned weight; of each equally many tensors."""
+        return {
+            name: tuple(state[key] for key in _MOMENTS if key in state)
+            for name, state in (
+                (name, self._optimizer.state[parameter])
+                for name, parameter in self._shard.tuned_parameters().items()
+            )
+        }
 
     def learning_rate(self, step: int) -> float:
         """The rate of an update, counted from 0."""
@@ -45,10 +69,26 @@ class Update:
         self._schedule.step()
         self._optimizer.zero_grad()
 
+    def _go_on(self, done: int, moments: Mapping[str, tuple[Tensor, ...]]) -> None:
+        self._schedule.last_epoch = done
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.learning_rate(done)
+        for name, parameter in self._shard.tuned_parameters().items():
+            if moments.get(name):
+                state = zip(_MOMENTS, moments[name], strict=True)
+                self._optimizer.state[parameter] = {
+                    key: tensor.to("cpu" if key == "step" else parameter.device).clone()
+                    for key, tensor in state
+                }
+
     def _scale(self, factor: float) -> None:
         for parameter in self._shard.tuned_parameters().values():
             if parameter.grad is not None:
                 parameter.grad.mul_(factor)
+
+
+_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+"""What AdamW keeps of a weight."""
 
 
 def _optimizer(settings: TrainingSettings, parameters: list[nn.Parameter]) -> Optimizer:

@@ -15,7 +15,7 @@ from mpiedge.model.load import load
 from mpiedge.model.shard import Shard
 from mpiedge.model.tokenizer import open_tokenizer
 from mpiedge.pipeline.engine import Engine, MicroBatch, Portion
-from mpiedge.pipeline.feed import Feed, Order
+from mpiedge.pipeline.feed import Feed, shuffled
 from mpiedge.pipeline.optimize import Update
 from mpiedge.pipeline.settings import TrainingSettings
 from mpiedge.plan.partition import PartitionPlan
@@ -154,7 +154,7 @@ def _training_source(run: Prepared) -> Callable[[int], MicroBatch]:
     opened, training = run.opened, run.opened.settings.training
     size = planning.micro_batches(training, run.examples.counts.train)
     lengths = [example.length for example in run.examples.train]
-    order = Order(lengths, training.batch_size, size, training.seed)
+    order = shuffled(lengths, training.batch_size, size, training.seed)
     feed = Feed(opened.task, run.examples.train, opened.blueprint.bridge)
 
     def source(number: int) -> MicroBatch:

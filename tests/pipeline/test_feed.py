@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mpiedge.pipeline.engine import MicroBatch
-from mpiedge.pipeline.feed import Feed, Order, entries_of
+from mpiedge.pipeline.feed import Feed, dealt, entries_of, shuffled
 from mpiedge.task.task import Encoded, Inputs
 from tests.models import save_tiny
 from tests.pipeline.stages import compute, cut
@@ -38,23 +38,43 @@ def feed(count: int, bridge: int | None = None) -> Feed:
 
 
 def test_each_epoch_has_every_example_once() -> None:
-    order = Order(LENGTHS, batch_size=3, count=2, seed=0)
+    order = shuffled(LENGTHS, batch_size=3, count=2, seed=0)
     epochs = [[i for k in range(e, e + 3) for part in order.batch(k) for i in part] for e in (0, 3)]
     assert [sorted(epoch) for epoch in epochs] == [list(range(7))] * 2
     assert epochs[0] != epochs[1]
 
 
 def test_every_batch_has_all_its_micro_batches_and_a_short_one_empty_ones() -> None:
-    order = Order(LENGTHS, batch_size=3, count=2, seed=0)
+    order = shuffled(LENGTHS, batch_size=3, count=2, seed=0)
     assert [[len(part) for part in order.batch(k)] for k in range(3)] == [[2, 1], [2, 1], [1, 0]]
 
 
 def test_a_batch_is_the_same_whichever_was_asked_for_before() -> None:
-    forth, back = (Order(LENGTHS, batch_size=3, count=2, seed=4) for _ in range(2))
+    forth, back = (shuffled(LENGTHS, batch_size=3, count=2, seed=4) for _ in range(2))
     assert [forth.batch(k) for k in range(6)] == [back.batch(k) for k in range(5, -1, -1)][::-1]
-    assert [Order(LENGTHS, 3, 2, seed=5).batch(k) for k in range(6)] != [
+    assert [shuffled(LENGTHS, 3, 2, seed=5).batch(k) for k in range(6)] != [
         forth.batch(k) for k in range(6)
     ]
+
+
+def test_a_dealt_example_keeps_its_micro_batch() -> None:
+    order = dealt(LENGTHS, batch_size=3, count=2, seed=0)
+    places: dict[int, set[int]] = {}
+    for k in range(12):
+        for m, part in enumerate(order.batch(k)):
+            for i in part:
+                places.setdefault(i, set()).add(m)
+    assert len(places) == 7
+    assert all(len(found) == 1 for found in places.values())
+    epochs = [[i for k in range(e, e + 3) for part in order.batch(k) for i in part] for e in (0, 3)]
+    assert [sorted(epoch) for epoch in epochs] == [list(range(7))] * 2
+    assert epochs[0] != epochs[1]
+
+
+def test_a_dealt_batch_larger_than_the_data_is_all_of_it() -> None:
+    order = dealt(LENGTHS, batch_size=50, count=3, seed=0)
+    assert [len(part) for part in order.batch(0)] == [3, 2, 2]
+    assert sorted(i for part in order.batch(1) for i in part) == list(range(7))
 
 
 def test_the_scales_of_a_batch_make_a_mean_over_its_units() -> None:

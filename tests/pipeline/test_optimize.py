@@ -113,3 +113,29 @@ def test_a_rank_without_tuned_weights_keeps_the_clock(bert: Path) -> None:
     plan = cut(range(1), range(1, 4))
     made = update(shard_of(bert, plan, 0), 10, warmup=0.2, learning_rate=4.0)
     assert made.learning_rate(1) == 2.0
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_an_update_goes_on_where_another_left_off(bert: Path, optimizer: str) -> None:
+    changes = {"optimizer": optimizer, "schedule": "linear", "warmup": 0.3, "learning_rate": 0.1}
+    through, first = shard_of(bert, PLAN, 0), shard_of(bert, PLAN, 0)
+    whole, begun = update(through, **changes), update(first, **changes)
+    for step in range(4):
+        for shard, made in ((through, whole), (first, begun)):
+            give(shard, (-0.5) ** step)
+            made(PLAN)
+    second = shard_of(bert, PLAN, 0)
+    with torch.no_grad():
+        for name, parameter in second.tuned_parameters().items():
+            parameter.copy_(first.tuned_parameters()[name])
+    settings = TrainingSettings(**{**PLAIN, **changes})
+    resumed = Update(alone(), second, settings, 10, done=4, moments=begun.moments)
+    for step in range(4, 8):
+        for shard, made in ((through, whole), (second, resumed)):
+            give(shard, (-0.5) ** step)
+            made(PLAN)
+    assert torch.equal(weights(second), weights(through))
+    assert {len(kept) for kept in begun.moments.values()} == ({3} if optimizer == "adamw" else {0})
+    give(first, 1.0)
+    begun(PLAN)
+    assert not torch.equal(weights(first), weights(second))

@@ -2,7 +2,13 @@ import random
 
 import pytest
 
-from mpiedge.task.sampler import WINDOW, epoch_batches, micro_batches
+from mpiedge.task.sampler import (
+    WINDOW,
+    column_batches,
+    columns,
+    epoch_batches,
+    micro_batches,
+)
 
 
 def padding(batches: list[tuple[int, ...]], lengths: list[int]) -> float:
@@ -76,3 +82,48 @@ def test_a_short_batch_leaves_micro_batches_empty() -> None:
 
 def test_no_examples_make_no_batches() -> None:
     assert epoch_batches([], 4, 0, 0) == []
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_columns_hold_every_example_once_and_epochs_stay_in_them(seed: int) -> None:
+    draw = random.Random(seed)
+    lengths = [draw.randrange(1, 99) for _ in range(draw.randrange(1, 2000))]
+    size = min(draw.randrange(1, 40), len(lengths))
+    count = draw.randrange(1, size + 3)
+    dealt = columns(len(lengths), size, count, seed)
+    assert sorted(i for column in dealt for i in column) == list(range(len(lengths)))
+    assert len(dealt) == count
+    for epoch in (0, 1):
+        batches = column_batches(dealt, lengths, size, seed, epoch)
+        assert len(batches) == -(-len(lengths) // size)
+        assert sorted(i for batch in batches for part in batch for i in part) == list(
+            range(len(lengths))
+        )
+        assert all(sum(map(len, batch)) == size for batch in batches[: len(lengths) // size])
+        for m, column in enumerate(dealt):
+            assert {i for batch in batches for i in batch[m]} == set(column)
+
+
+def test_a_batch_of_columns_is_cut_as_any_batch_is() -> None:
+    dealt = columns(17, 7, 3, seed=0)
+    batches = column_batches(dealt, [1] * 17, 7, seed=0, epoch=0)
+    sizes = [[len(part) for part in batch] for batch in batches]
+    assert sizes == [[3, 2, 2], [3, 2, 2], [1, 1, 1]]
+
+
+def test_the_micro_batches_of_a_column_batch_are_equally_long() -> None:
+    draw = random.Random(0)
+    lengths = [int(draw.lognormvariate(2.5, 0.6)) + 2 for _ in range(2 * WINDOW * 32)]
+    dealt = columns(len(lengths), 32, 4, seed=0)
+    batches = column_batches(dealt, lengths, 32, seed=0, epoch=0)
+    longest = [[max(lengths[i] for i in part) for part in batch] for batch in batches]
+    uneven = sum(max(row) - sum(row) / 4 for row in longest) / sum(max(row) for row in longest)
+    assert uneven < 0.06
+    assert padding([part for batch in batches for part in batch], lengths) < 0.06
+
+
+def test_columns_and_epochs_differ_by_seed() -> None:
+    assert columns(50, 8, 2, seed=0) != columns(50, 8, 2, seed=1)
+    dealt = columns(50, 8, 2, seed=0)
+    epochs = [column_batches(dealt, [1] * 50, 8, 0, epoch) for epoch in (0, 0, 1)]
+    assert epochs[0] == epochs[1] != epochs[2]
