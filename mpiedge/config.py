@@ -19,6 +19,7 @@ from mpiedge.errors import BadInput
 from mpiedge.model.settings import AdapterSettings, ModelSettings
 from mpiedge.pipeline.settings import TrainingSettings
 from mpiedge.settings import Declared
+from mpiedge.store.settings import CacheSettings
 from mpiedge.strategy.settings import StrategySettings
 from mpiedge.task.settings import TaskSettings
 
@@ -49,6 +50,7 @@ class RunSettings:
     task: TaskSettings = field(default_factory=TaskSettings)
     strategy: StrategySettings = field(default_factory=StrategySettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
+    cache: CacheSettings = field(default_factory=CacheSettings)
     comm: CommSettings = field(default_factory=CommSettings)
 
 
@@ -105,7 +107,12 @@ def located(settings: RunSettings, beside: Path) -> RunSettings:
     return replace(
         settings,
         model=replace(settings.model, name=found(settings.model.name)),
-        task=replace(task, data=found(task.data), target_tokenizer=found(task.target_tokenizer)),
+        task=replace(
+            task,
+            data=found(task.data),
+            target_tokenizer=found(task.target_tokenizer),
+            client_files=[found(name) for name in task.client_files],
+        ),
     )
 
 

@@ -101,8 +101,11 @@ def test_a_shard_file_cut_short(
         ({"task": {"labels": ["on", "off"]}}, "other"),
         ({"adapter": {"r": 0}}, "adapter.r: must be at least 1, not 0"),
         ({"adapter": {"target_modules": ["nowhere"]}}, "nowhere"),
-        ({"adapter": {"kind": "parallel"}}, "adapter.kind: parallel is not available"),
-        ({"model": {"quantize": "int8"}}, "model.quantize: int8 is not yet available"),
+        ({"adapter": {"kind": "parallel", "reduction": 3}}, "adapter.reduction: 3 does not divide"),
+        (
+            {"model": {"quantize": "int8"}, "adapter": {"kind": "full"}},
+            "model.quantize: int8 is for frozen weights, and with adapter.kind = full none are",
+        ),
     ],
     ids=lambda value: "" if isinstance(value, str) else str(value),
 )

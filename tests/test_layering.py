@@ -15,14 +15,25 @@ ROOT = Path(mpiedge.__file__).parent
 # Who imports whom: all there is, and nothing else is allowed.  Read it from the top down.
 ORDER = {
     "__main__": {"cli", "launch", "errors"},
-    "cli": {"__init__", "doctor", "launch", "run", "pipeline", "comm", "config", "settings"},
+    "cli": {
+        "__init__",
+        "doctor",
+        "launch",
+        "run",
+        "pipeline",
+        "comm",
+        "config",
+        "settings",
+        "store",
+    },
     "doctor": {"__init__", "comm", "launch"},
     "launch": set[str](),
-    "run": {"__init__", "config", "pipeline", "strategy", "plan", "comm", "model", "task"},
-    "config": {"pipeline", "strategy", "comm", "model", "task", "settings"},
-    "pipeline": {"comm", "model", "task", "plan", "settings"},
+    "run": {"__init__", "config", "pipeline", "strategy", "plan", "comm", "model", "store", "task"},
+    "config": {"pipeline", "store", "strategy", "comm", "model", "task", "settings"},
+    "pipeline": {"comm", "model", "store", "task", "plan", "settings"},
     "strategy": {"plan", "settings"},
     "plan": set[str](),
+    "store": {"settings"},
     "comm": {"settings"},
     "model": {"settings"},
     "task": {"settings"},
@@ -94,7 +105,7 @@ def test_reading_a_run_file_needs_only_the_settings_of_each_package() -> None:
     beyond = {n for n in GRAPH["config"] if n.partition(".")[2] not in ("", "settings")}
     assert beyond == set()
     sections = [name for name in GRAPH if name.endswith(".settings") and _package(name) != "cli"]
-    assert len(sections) == 5
+    assert len(sections) == 6
     assert all(GRAPH[name] == {"settings"} for name in sections)
 
 

@@ -84,6 +84,56 @@ def test_every_family_and_adapter(family: str, kind: str, tmp_path: Path, data: 
     assert difference(alone, _run(model, data, 2, {"name": "data-parallel"}, **more)) < 1e-6
 
 
+SIDE = {"kind": "parallel", "reduction": 2}
+HYBRIDS = [
+    (1, {"name": "pac"}),
+    (2, {"name": "pac"}),
+    (2, {"name": "pac", "groups": ["0", "1"]}),
+    (3, {"name": "pac", "groups": ["2", "0,1"], "shares": [1.0, 2.0, 1.0]}),
+    (4, {"name": "pac", "groups": ["0,1", "2", "3"], "layers": [1, 3, 1]}),
+]
+
+
+@pytest.fixture(scope="module")
+def beside(bert: Path, data: Path) -> Finished:
+    more = {"adapter": SIDE, "training": {**SGD, "learning_rate": 0.1, "epochs": 3}}
+    return _run(bert, data, 1, {"name": "standalone", "mixed": True}, **more)
+
+
+@pytest.mark.parametrize(("ranks", "strategy"), HYBRIDS)
+def test_a_side_network_by_recording_and_replaying(
+    ranks: int, strategy: dict[str, Any], bert: Path, data: Path, tmp_path: Path, beside: Finished
+) -> None:
+    more = {"adapter": SIDE, "cache": {"folder": str(tmp_path)}}
+    training = {**SGD, "learning_rate": 0.1, "epochs": 3}
+    together = _run(bert, data, ranks, strategy, training=training, **more)
+    assert difference(beside, together) < 1e-6
+    assert together.losses == pytest.approx(beside.losses, rel=1e-5)
+    assert together.result["metrics"] == pytest.approx(beside.result["metrics"], rel=1e-5)
+    assert [phase["source"] for phase in together.result["plan"]] == ["record", "replay"]
+
+
+def test_a_side_network_with_adamw_and_dropout(bert: Path, data: Path, tmp_path: Path) -> None:
+    more = {"adapter": {**SIDE, "dropout": 0.2, "form": "B", "merge": "add"}}
+    alone = _run(bert, data, 1, {"name": "standalone", "mixed": False}, **more)
+    strategy = {"name": "pac", "groups": ["0,1", "2"], "mixed": True}
+    cache = {"folder": str(tmp_path)}
+    assert difference(alone, _run(bert, data, 3, strategy, cache=cache, **more)) < 1e-4
+    still = _run(bert, data, 1, {"name": "standalone"}, adapter={**more["adapter"], "dropout": 0.0})
+    assert difference(alone, still) > 1e-3
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_beside_a_side_network(family: str, tmp_path: Path, data: Path) -> None:
+    model = save_tiny(family, tmp_path / family)
+    training = {**SGD, "learning_rate": 0.1, "batch_size": 16, "micro_batch_size": 8}
+    more = {"adapter": SIDE, "training": training}
+    alone = _run(model, data, 1, {"name": "standalone"}, **more)
+    strategy, cache = {"name": "pac", "groups": ["0", "1"]}, {"folder": str(tmp_path / "caches")}
+    assert difference(alone, _run(model, data, 2, strategy, cache=cache, **more)) < 1e-6
+    assert difference(alone, _run(model, data, 3, {"name": "pipeline"}, **more)) == 0.0
+
+
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_dropout_is_the_same_on_any_number_of_ranks(
     dropout: float, tmp_path: Path, data: Path
@@ -117,3 +167,32 @@ def test_a_batch_larger_than_the_data_is_all_of_it(bert: Path, data: Path) -> No
     alone = _run(bert, data, 1, {"name": "standalone"}, **sizes)
     assert len(alone.losses) == 2
     assert difference(alone, _run(bert, data, 3, {"name": "pipeline"}, **sizes)) == 0.0
+
+
+TURNS = [
+    {"turn": "batch"},
+    {"turn": "batch", "turn_batches": 3, "step": 2},
+    {"turn": "epoch", "depths": [2, 3]},
+    {"turn": "data", "depth": 3},
+    {"unfreeze": "plateau", "patience": 3, "tolerance": 0.5},
+]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("turns", TURNS)
+def test_ring(turns: dict[str, Any], optimizer: str, tmp_path: Path, data: Path) -> None:
+    """Batches in the ring, one after the other on one rank: dropout, clipping and all."""
+    rates = {"hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0.2}
+    model = save_tiny("bert", tmp_path / "bert", blocks=3, **rates)
+    strategy = {"name": "ring", "clients": 3, "interval": 5, **turns}
+    sgd = {**SGD, "clip_norm": 0.5} if optimizer == "sgd" else {}
+    more = {"training": sgd, "adapter": {"kind": "bottleneck", "bottleneck": 8}}
+    alone = _run(model, data, 1, strategy, **more)
+    for ranks in (2, 3):
+        together = _run(model, data, ranks, strategy, **more)
+        assert difference(alone, together) < 1e-6
+        assert together.losses == pytest.approx(alone.losses, rel=1e-6)
+        assert together.result["metrics"] == pytest.approx(alone.result["metrics"], rel=1e-6)
+    assert len(alone.losses) == 24
+    raised = [weight.abs().max() for name, weight in alone.weights.items() if "_up.weight" in name]
+    assert max(raised) > 1e-3

@@ -18,6 +18,7 @@ from mpiedge.comm.transport import Transport
 from mpiedge.comm.values import collectively
 from mpiedge.config import RunSettings, read
 from mpiedge.pipeline.engine import Engine
+from mpiedge.pipeline.turns import Settled
 from mpiedge.run import examples, training
 from mpiedge.run.evaluation import observe, validation_of
 from mpiedge.run.journal import Journal
@@ -55,8 +56,9 @@ def evaluate_as_rank(folder: Path, overrides: Sequence[str]) -> None:
         model = reopen(folder, settings, transport)
         opened = model.opened
         counts = examples.count(opened, ("validation",))
-        validation = validation_of(opened, model.plan, examples.read(opened, model.plan, counts))
-        engine = Engine(transport, model.shard, opened.task, lambda plan: None)
+        found = examples.read(opened, model.plan.starts, counts)
+        validation = validation_of(opened, model.plan, found)
+        engine = Engine(transport, model.shard, opened.task, Settled())
         observed = observe(transport, engine, validation)
         if observed is not None:
             click.echo(json.dumps(opened.task.score(observed)))

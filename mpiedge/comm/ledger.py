@@ -73,3 +73,12 @@ def total(traffic: Traffic) -> Count:
     for count in traffic.values():
         result = result.plus(count)
     return result
+
+
+def by_kind(traffic: Traffic) -> dict[str, Count]:
+    """The traffic of each kind of message, by its name."""
+    result: dict[str, Count] = {}
+    for (kind, _), count in traffic.items():
+        name = kind.name.lower()
+        result[name] = result.get(name, Count()).plus(count)
+    return result

@@ -12,3 +12,9 @@ class CommSettings:
     timeout: float = setting(
         60.0, "seconds a rank waits without a sign of life or progress before it gives up", above=0
     )
+    compression: str = setting(
+        "none",
+        "number format in which hidden states and their gradients cross between ranks: none: as "
+        "they are; int8: one scale a token",
+        choices=("none", "bfloat16", "float16", "int8"),
+    )

@@ -20,6 +20,7 @@ class Kind(IntEnum):
     WEIGHTS = 7
     VALUE = 8  # plain values as JSON
     COLLECTIVE = 9  # sums and broadcasts
+    STORED = 10  # activations out of a cache
 
 
 class Tag(NamedTuple):
@@ -40,7 +41,8 @@ _WORDS = {
     Kind.LABELS: "labels of micro-batch {number}",
     Kind.LOSS: "loss of micro-batch {number}",
     Kind.RECORDS: "records of micro-batch {number}",
-    Kind.WEIGHTS: "weights of layer {number}",
+    Kind.WEIGHTS: "weights, number {number}",
     Kind.VALUE: "a value",
     Kind.COLLECTIVE: "a collective step",
+    Kind.STORED: "stored activations, part {number}",
 }

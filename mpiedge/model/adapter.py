@@ -5,18 +5,18 @@ module costs nothing), so a layer brings its adapters along to whatever rank hol
 values depend on the seed and the parameter's name only: any partition starts from the same ones.
 """
 
-import hashlib
-
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from mpiedge.errors import BadInput
-from mpiedge.model import bottleneck, lora
+from mpiedge.model import bottleneck, lora, side
+from mpiedge.model.anatomy import SIDE
 from mpiedge.model.building import one_at_a_time
+from mpiedge.model.draw import generator
 from mpiedge.model.settings import AdapterSettings
 
-KINDS = ("lora", "bottleneck", "full")
+KINDS = ("lora", "bottleneck", "parallel", "full")
 
 
 @one_at_a_time
@@ -32,6 +32,8 @@ def inject(
         return
     if settings.kind == "lora":
         lora.inject_lora(model, settings, family, heads)
+    elif settings.kind == "parallel":
+        side.inject_side(model, settings, family)
     else:
         bottleneck.inject_bottleneck(model, settings, family, heads)
     for head in heads:
@@ -42,19 +44,19 @@ def inject(
 
 def check(settings: AdapterSettings) -> None:
     """Refuse settings that no adapter can be made from."""
-    if settings.kind == "parallel":
-        raise BadInput(
-            "adapter.kind: parallel is not available in this version; "
-            f"choose one of {', '.join(KINDS)}"
-        )
     if settings.kind not in KINDS:
         raise BadInput(
             f"adapter.kind: {settings.kind} is not known; choose one of {', '.join(KINDS)}"
         )
     sizes = {"r": settings.r, "alpha": settings.alpha, "bottleneck": settings.bottleneck}
+    sizes["reduction"] = settings.reduction
     for name, size in sizes.items():
         if size <= 0:
             raise BadInput(f"adapter.{name}: must be at least 1, not {size}")
+    ways = {"form": (settings.form, side.FORMS), "merge": (settings.merge, side.MERGES)}
+    for name, (way, known) in ways.items():
+        if way not in known:
+            raise BadInput(f"adapter.{name}: {way} is not known; choose one of {', '.join(known)}")
     if not 0 <= settings.dropout < 1:
         raise BadInput(f"adapter.dropout: must be at least 0 and below 1, not {settings.dropout}")
 
@@ -63,27 +65,38 @@ def tuned_names(
     model: nn.Module, settings: AdapterSettings, heads: tuple[str, ...]
 ) -> frozenset[str]:
     """The names of the parameters that are trained, in a model with its adapters in place."""
-    names = (name for name, _ in model.named_parameters())
+    names = [name for name, _ in model.named_parameters()]
     if settings.kind == "full":
         return frozenset(names)
-    inside = tuple(f"{head}." for head in heads)
-    return frozenset(name for name in names if is_adapter(name) or name.startswith(inside))
+    trained = [name for name in names if name.startswith(tuple(f"{head}." for head in heads))]
+    trained += [name for name in names if is_adapter(name) and name not in side.copies(model)]
+    return frozenset(trained)
 
 
 def is_adapter(name: str) -> bool:
     """Whether a parameter's name is that of an adapter's, rather than the model's own."""
-    return any(mark in name for mark in lora.MARKS + bottleneck.MARKS)
+    return name.startswith(SIDE) or any(mark in name for mark in lora.MARKS + bottleneck.MARKS)
 
 
 def initialise(name: str, shape: torch.Size, seed: int) -> Tensor | None:
-    """First values of an adapter's parameter, on the CPU in float32; None for any other's."""
-    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+    """First values of an adapter's parameter, on the CPU in float32; None for any other's.
+
+    Those of a side network need the network: ``initial_side`` has them.
+    """
+    drawing = generator(f"{seed}:{name}")
     if any(mark in name for mark in lora.MARKS):
-        return lora.lora_value(name, shape, generator)
+        return lora.lora_value(name, shape, drawing)
     if any(mark in name for mark in bottleneck.MARKS):
-        return bottleneck.bottleneck_value(name, shape, generator)
+        return bottleneck.bottleneck_value(name, shape, drawing)
     return None
+
+
+def initial_side(model: nn.Module, name: str, seed: int) -> Tensor | None:
+    """Plain first values of a side network's parameter, likewise; None for any other's."""
+    network = side.side_of(model)
+    if network is None or not name.startswith(SIDE):
+        return None
+    return network.first_value(name.removeprefix(SIDE), generator(f"{seed}:{name}"))
 
 
 def _train_head(head: nn.Module) -> None:

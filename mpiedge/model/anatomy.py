@@ -17,6 +17,13 @@ WRAPPED = ".base_layer"
 """What adapters put into the name of a weight they wrap; no checkpoint has it."""
 
 
+SIDE = "side."
+"""What the names of a side network's parameters begin with."""
+
+TWIN = "side.backbone."
+"""What stands before the name that a part of a side network has in the backbone."""
+
+
 class Layer(NamedTuple):
     """One layer: its modules, and what it does with them."""
 
@@ -32,12 +39,23 @@ class Anatomy:
     layers: tuple[Layer, ...]
     owners: dict[str, tuple[int, ...]]  # module -> the layers it is part of
     ties: dict[str, tuple[str, ...]]
+    prefix: str = ""  # what stands before the backbone's names
 
     def layers_of(self, name: str) -> tuple[int, ...]:
         """The layers in which a parameter occurs."""
-        names = self.names(name.replace(WRAPPED, ""))
+        plain = self.original(name)
+        if plain.startswith(SIDE):
+            place = plain.split(".")[2]
+            # Down-projections and gates are numbered by layer; all else comes after the blocks.
+            return (int(place) if place.isdecimal() else len(self.layers) - 1,)
+        names = self.names(plain)
         found = (self.owners.get(part, ()) for each in names for part in _parts(each))
         return tuple(sorted({layer for layers in found for layer in layers}))
+
+    def original(self, name: str) -> str:
+        """What the checkpoint calls a parameter, or that which it is a smaller one of."""
+        plain = name.replace(WRAPPED, "")
+        return self.prefix + plain.removeprefix(TWIN) if plain.startswith(TWIN) else plain
 
     def names(self, plain: str) -> tuple[str, ...]:
         """All names of a parameter, the one given first."""
@@ -58,14 +76,23 @@ def dissect(family: Family, head: Head, model: Any) -> Anatomy:
     def inside(names: Sequence[str]) -> tuple[str, ...]:
         return tuple(prefix + name for name in names)
 
-    layers = []
-    for stack in family.stacks:
-        layers.append(Layer(inside(stack.entrance), stack))
-        for index in range(len(backbone.get_submodule(stack.blocks))):
-            block = f"{prefix}{stack.blocks}.{index}"
-            layers.append(Layer((block, *inside(stack.shared)), stack, block))
+    layers = [
+        Layer((prefix + block, *inside(stack.shared)), stack, prefix + block)
+        if block is not None
+        else Layer(inside(stack.entrance), stack)
+        for stack, block in row(family, backbone)
+    ]
     layers.append(Layer((*inside(family.finish), *head.modules), None))
-    return Anatomy(tuple(layers), _owners(layers), _ties(model))
+    return Anatomy(tuple(layers), _owners(layers), _ties(model), prefix)
+
+
+def row(family: Family, backbone: Any) -> tuple[tuple[Stack, str | None], ...]:
+    """Stack and block of each layer but the head; the layer before a stack's blocks has none."""
+    return tuple(
+        (stack, None if index < 0 else f"{stack.blocks}.{index}")
+        for stack in family.stacks
+        for index in range(-1, len(backbone.get_submodule(stack.blocks)))
+    )
 
 
 def aliases(model: nn.Module) -> dict[str, tuple[str, ...]]:

@@ -1,14 +1,14 @@
 """BART: encoder and decoder with learned positions; its head adds a bias that is no parameter."""
 
+from math import gcd
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn.functional import dropout
 
 from mpiedge.model.activation import Activation
 from mpiedge.model.attention import decoder, fitting, last_real, whole
-from mpiedge.model.family import Context, Entry, Family, Head, Stack
+from mpiedge.model.family import Context, Entry, Family, Head, Stack, Widths
 from mpiedge.model.purpose import Purpose
 
 
@@ -23,12 +23,7 @@ def _enter(backbone: Any, x: Activation, entry: Entry) -> Activation:
 
 
 def _bridge(backbone: Any, x: Activation, entry: Entry) -> Activation:
-    return Activation(
-        mask=torch.ones_like(entry[0]),
-        hidden=_embed(backbone.decoder, entry[0]),
-        encoded=x.hidden,
-        encoded_mask=x.mask,
-    )
+    return x._replace(hidden=_embed(backbone.decoder, entry[0]), encoded=x.hidden)
 
 
 def _block(block: Any, x: Activation, context: Context) -> Tensor:
@@ -62,6 +57,16 @@ def _entrance(stack: str) -> tuple[str, ...]:
     return tuple(f"{stack}.{part}" for part in parts)
 
 
+def _widths(config: Any) -> Widths:
+    settings = {
+        "d_model": int(config.d_model),
+        "encoder_ffn_dim": int(config.encoder_ffn_dim),
+        "decoder_ffn_dim": int(config.decoder_ffn_dim),
+    }
+    heads = (config.encoder_attention_heads, config.decoder_attention_heads)
+    return Widths(settings, gcd(*(int(config.d_model // each) for each in heads)))
+
+
 _CLASSIFY = Head(("classification_head",), _classify, trained=("classification_head",))
 
 BART = Family(
@@ -90,5 +95,7 @@ BART = Family(
     },
     spread=lambda config: float(config.init_std),
     longest=lambda config: int(config.max_position_embeddings),
+    widths=_widths,
+    dropouts=("dropout", "attention_dropout", "activation_dropout"),
     optional=("final_logits_bias",),
 )

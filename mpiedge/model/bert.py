@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mpiedge.model.activation import Activation
 from mpiedge.model.attention import fitting, whole
-from mpiedge.model.family import Context, Entry, Family, Head, Stack
+from mpiedge.model.family import Context, Entry, Family, Head, Stack, Widths
 from mpiedge.model.purpose import Purpose
 
 
@@ -35,6 +35,15 @@ def _roberta_logits(model: Any, x: Activation) -> Tensor:
     return logits
 
 
+def _widths(config: Any) -> Widths:
+    settings = {
+        "hidden_size": int(config.hidden_size),
+        "intermediate_size": int(config.intermediate_size),
+    }
+    return Widths(settings, int(config.hidden_size // config.num_attention_heads))
+
+
+_DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob")
 _ENCODER = Stack(
     entrance=("embeddings",),
     blocks="encoder.layer",
@@ -52,6 +61,8 @@ BERT = Family(
     heads={Purpose.CLASSIFICATION: _BERT_HEAD, Purpose.REGRESSION: _BERT_HEAD},
     spread=lambda config: float(config.initializer_range),
     longest=lambda config: int(config.max_position_embeddings),
+    widths=_widths,
+    dropouts=_DROPOUTS,
     optional=("bert.pooler",),
 )
 ROBERTA = Family(
@@ -62,4 +73,6 @@ ROBERTA = Family(
     spread=lambda config: float(config.initializer_range),
     # Its positions begin after the padding token's number.
     longest=lambda config: int(config.max_position_embeddings - config.pad_token_id - 1),
+    widths=_widths,
+    dropouts=_DROPOUTS,
 )

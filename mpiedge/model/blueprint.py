@@ -21,11 +21,13 @@ from transformers import (
 
 from mpiedge.errors import BadInput
 from mpiedge.model.anatomy import Anatomy, dissect
+from mpiedge.model.block_codec import size
 from mpiedge.model.building import one_at_a_time
 from mpiedge.model.families import family_of, head_of
 from mpiedge.model.family import Family, Head
 from mpiedge.model.gguf import gguf_config
 from mpiedge.model.purpose import Purpose
+from mpiedge.model.quantize import NONE, check_known, format_of
 from mpiedge.model.settings import ModelSettings
 from mpiedge.model.source import Source, find_source
 
@@ -46,6 +48,7 @@ class Found:
     config: Any  # transformers' configuration
     family: Family
     dtype: torch.dtype  # of the frozen weights
+    quantize: str  # in how many bits those of linear layers are held, as model.quantize
 
     @property
     def decoder_start(self) -> int | None:
@@ -63,6 +66,7 @@ class Blueprint:
     model: Any  # transformers' model: on the meta device but for the layers that were loaded
     anatomy: Anatomy
     dtype: torch.dtype  # of the frozen weights
+    quantize: str = NONE  # in how many bits those of linear layers are held, as model.quantize
 
     @property
     def config(self) -> Any:
@@ -105,7 +109,13 @@ class Blueprint:
 
     def weight_bytes(self, layer: int) -> int:
         """How much memory the layer's weights take."""
-        return sum(each.numel() for each in self.parameters(layer).values()) * self.dtype.itemsize
+        return sum(self._bytes(name, each) for name, each in self.parameters(layer).items())
+
+    def _bytes(self, name: str, parameter: nn.Parameter) -> int:
+        form = format_of(self.quantize, self.model, self.anatomy, name)
+        if form is None:
+            return parameter.numel() * self.dtype.itemsize
+        return size(parameter.shape, form)
 
 
 def open_model(settings: ModelSettings, purpose: Purpose, num_labels: int) -> Blueprint:
@@ -115,10 +125,7 @@ def open_model(settings: ModelSettings, purpose: Purpose, num_labels: int) -> Bl
 
 def find_model(settings: ModelSettings) -> Found:
     """Find a model and read what it is."""
-    if settings.quantize != "none":
-        raise BadInput(
-            f"model.quantize: {settings.quantize} is not yet available; leave it at none"
-        )
+    check_known(settings.quantize)
     source = find_source(settings.name)
     config = gguf_config(source) if source.gguf else _read_config(source)
     family = family_of(config.model_type, source.name)
@@ -127,7 +134,7 @@ def find_model(settings: ModelSettings) -> Found:
             f"model.name: {source.name} does not say which token its decoder starts with; "
             "add decoder_start_token_id to its config.json"
         )
-    return Found(source, config, family, DTYPES[settings.dtype])
+    return Found(source, config, family, DTYPES[settings.dtype], settings.quantize)
 
 
 @one_at_a_time
@@ -141,7 +148,7 @@ def build_model(found: Found, purpose: Purpose, num_labels: int) -> Blueprint:
     with torch.device("meta"):
         model = _BUILD[purpose].from_config(config)
     anatomy = dissect(found.family, head, model)
-    return Blueprint(found.source, found.family, head, model, anatomy, found.dtype)
+    return Blueprint(found.source, found.family, head, model, anatomy, found.dtype, found.quantize)
 
 
 def _decoder_start(family: Family, config: Any) -> int | None:

@@ -24,6 +24,10 @@ _OLD = {".gamma": ".weight", ".beta": ".bias"}
 class Checkpoint(Protocol):
     """Where a model's tensors are read from."""
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that hold the tensors."""
+
     def locate(self, names: Sequence[str]) -> str | None:
         """What the checkpoint calls a tensor that the model knows by any of these names."""
 
@@ -48,6 +52,11 @@ class FileCheckpoint:
         self._source, self._prefix = source, prefix
         self._format, self._files = _survey(source)
         self._stored = {self._plain(name): name for name in self._files}
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that hold the tensors."""
+        return tuple(self._source.require(name) for name in sorted(set(self._files.values())))
 
     def locate(self, names: Sequence[str]) -> str | None:
         """What the checkpoint calls a tensor that the model knows by any of these names."""

@@ -1,14 +1,16 @@
 """What was trained, as files that other programs load.
 
-LoRA becomes a PEFT checkpoint, full fine-tuning a transformers checkpoint; bottleneck adapters,
-which PEFT does not have, lie in PEFT's two files under a type of our own.  Every file is written
-beside its place and renamed, so a crash leaves the old one or the new one, never half of one.
+LoRA becomes a PEFT checkpoint, full fine-tuning a transformers checkpoint; bottleneck and parallel
+adapters, which PEFT does not have, lie in PEFT's two files under types of our own.  Every file is
+written beside its place and renamed, so a crash leaves the old one or the new one, never half of
+one.
 """
 
 import copy
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +30,8 @@ MODEL_CONFIG = "config.json"
 MODEL_WEIGHTS = "model.safetensors"
 BOTTLENECK = "MPIEDGE_BOTTLENECK"
 BOTTLENECK_SETTINGS = ("bottleneck", "placement", "activation", "dropout")
+PARALLEL = "MPIEDGE_PARALLEL"
+PARALLEL_SETTINGS = ("reduction", "form", "merge", "initial", "dropout")
 _PREFIX = "base_model.model."
 
 
@@ -58,7 +62,7 @@ def save_adapter(
             _write_weights(folder / MODEL_WEIGHTS, tensors)
             _write_text(folder / MODEL_CONFIG, _model_config(origin))
             return
-        config = _lora_config if settings.kind == "lora" else _bottleneck_config
+        config = _CONFIGS[settings.kind]
         stored = {stored_name(name): tensor for name, tensor in tensors.items()}
         _write_weights(folder / ADAPTER_WEIGHTS, stored)
         _write_text(folder / ADAPTER_CONFIG, _json(config(settings, origin)))
@@ -88,13 +92,19 @@ def _lora_config(settings: AdapterSettings, origin: Origin) -> dict[str, Any]:
 
 
 def _bottleneck_config(settings: AdapterSettings, origin: Origin) -> dict[str, Any]:
-    sizes = {
-        "bottleneck": settings.bottleneck,
-        "placement": settings.placement,
-        "activation": settings.activation,
-        "dropout": settings.dropout,
-    }
-    return {"peft_type": BOTTLENECK, **_about(origin), **sizes}
+    return {"peft_type": BOTTLENECK, **_about(origin), **_some(settings, BOTTLENECK_SETTINGS)}
+
+
+def _parallel_config(settings: AdapterSettings, origin: Origin) -> dict[str, Any]:
+    return {"peft_type": PARALLEL, **_about(origin), **_some(settings, PARALLEL_SETTINGS)}
+
+
+_CONFIGS = {"lora": _lora_config, "bottleneck": _bottleneck_config, "parallel": _parallel_config}
+
+
+def _some(settings: AdapterSettings, names: tuple[str, ...]) -> dict[str, Any]:
+    every = asdict(settings)
+    return {name: every[name] for name in names}
 
 
 def _about(origin: Origin) -> dict[str, Any]:

@@ -29,6 +29,11 @@ class Context(NamedTuple):
     positions: Any = None  # rotary embeddings, or a position bias
 
 
+def unchanged(_: Any, hidden: Tensor) -> Tensor:
+    """The end of a stack whose blocks end in a norm already."""
+    return hidden
+
+
 @dataclass(frozen=True)
 class Stack:
     """A row of blocks, and the layer before them, which takes tokens from outside."""
@@ -39,6 +44,8 @@ class Stack:
     prepare: Callable[[Any, Activation], Context]  # backbone, what enters the first block
     block: Callable[[Any, Activation, Context], Tensor]  # a block; gives the new hidden states
     shared: tuple[str, ...] = ()  # modules that ``prepare`` reads, so every block's rank has them
+    norm: str | None = None  # the module behind the last block
+    end: Callable[[Any, Tensor], Tensor] = unchanged  # backbone, what left the last block
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,16 @@ class Head:
     """The end of a model for one purpose."""
 
     modules: tuple[str, ...]
-    logits: Callable[[Any, Activation], Tensor]  # the whole model, what left the last block
+    logits: Callable[[Any, Activation], Tensor]  # the whole model, what the last stack ended in
     trained: tuple[str, ...] = ()  # modules trained beside adapters; a checkpoint may lack them
+
+
+class Widths(NamedTuple):
+    """What a side network has a fraction of."""
+
+    settings: Mapping[str, int]  # the widths among a configuration's settings
+    head: int  # the width of an attention head; the number of heads stays
+    rotary: bool = False  # a head is turned in pairs, so its width is even
 
 
 @dataclass(frozen=True)
@@ -60,5 +75,7 @@ class Family:
     heads: Mapping[Purpose, Head]
     spread: Callable[[Any], float]  # config -> standard deviation of a new head's weights
     longest: Callable[[Any], int | None]  # config -> how many tokens it has positions for
+    widths: Callable[[Any], Widths]  # config -> what a side network divides
+    dropouts: tuple[str, ...]  # a configuration's settings that are probabilities of dropout
     optional: tuple[str, ...] = ()  # modules and tensors that a checkpoint may lack
     float32: tuple[str, ...] = ()  # parts of names of weights that overflow in float16

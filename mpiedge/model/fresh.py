@@ -4,12 +4,11 @@ They depend on the seed and the parameter's name and on nothing else, so that an
 model over any number of ranks begins with the same numbers.
 """
 
-import hashlib
-
 import torch
 from torch import Tensor
 
 from mpiedge.model.adapter import initialise
+from mpiedge.model.draw import generator
 
 
 def fresh(name: str, shape: torch.Size, seed: int, spread: float) -> Tensor:
@@ -19,6 +18,4 @@ def fresh(name: str, shape: torch.Size, seed: int, spread: float) -> Tensor:
         return adapter
     if name.endswith(".bias"):
         return torch.zeros(shape)
-    digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
-    return torch.empty(shape).normal_(0.0, spread, generator=generator)
+    return torch.empty(shape).normal_(0.0, spread, generator=generator(f"{seed} {name}"))

@@ -5,6 +5,7 @@ The package ``gguf`` is an extra: it is imported where a .gguf file is met.
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,11 +45,15 @@ class GgufCheckpoint:
     def __init__(self, source: Source, config: Any) -> None:
         gguf = _package()
         self._config, self._dequantize = config, gguf.dequantize
-        self._tensors = {
-            each.name: each for each in gguf.GGUFReader(source.require(str(source.gguf))).tensors
-        }
+        self._path = source.require(str(source.gguf))
+        self._tensors = {each.name: each for each in gguf.GGUFReader(self._path).tensors}
         arch = gguf.MODEL_ARCH.LLAMA
         self._map = gguf.get_tensor_name_map(arch, config.num_hidden_layers)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file that holds the tensors."""
+        return (self._path,)
 
     def locate(self, names: Sequence[str]) -> str | None:
         """What the file calls a tensor that the model knows by any of these names."""

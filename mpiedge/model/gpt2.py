@@ -6,7 +6,7 @@ from torch import Tensor
 
 from mpiedge.model.activation import Activation
 from mpiedge.model.attention import causal, fitting, last_real, positions
-from mpiedge.model.family import Context, Entry, Family, Head, Stack
+from mpiedge.model.family import Context, Entry, Family, Head, Stack, Widths
 from mpiedge.model.purpose import Purpose
 
 
@@ -20,14 +20,25 @@ def _block(block: Any, x: Activation, context: Context) -> Tensor:
     return hidden
 
 
+def _end(backbone: Any, hidden: Tensor) -> Tensor:
+    ended: Tensor = backbone.ln_f(hidden)
+    return ended
+
+
 def _score(model: Any, x: Activation) -> Tensor:
-    hidden = model.transformer.ln_f(x.hidden)
-    return last_real(model.score(fitting(hidden, model.score)), x.mask)
+    return last_real(model.score(fitting(x.hidden, model.score)), x.mask)
 
 
 def _words(model: Any, x: Activation) -> Tensor:
-    logits: Tensor = model.lm_head(model.transformer.ln_f(x.hidden))
+    logits: Tensor = model.lm_head(x.hidden)
     return logits
+
+
+def _widths(config: Any) -> Widths:
+    settings = {"n_embd": int(config.n_embd)}
+    if config.n_inner is not None:
+        settings["n_inner"] = int(config.n_inner)
+    return Widths(settings, int(config.n_embd // config.n_head))
 
 
 _SCORE = Head(("score",), _score, trained=("score",))
@@ -41,6 +52,8 @@ GPT2 = Family(
             enter=_enter,
             prepare=lambda backbone, x: causal(backbone.config, x),
             block=_block,
+            norm="ln_f",
+            end=_end,
         ),
     ),
     finish=("ln_f",),
@@ -51,4 +64,6 @@ GPT2 = Family(
     },
     spread=lambda config: float(config.initializer_range),
     longest=lambda config: int(config.n_positions),
+    widths=_widths,
+    dropouts=("resid_pdrop", "embd_pdrop", "attn_pdrop"),
 )

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from mpiedge.model.activation import Activation
 from mpiedge.model.attention import causal, fitting, last_real, positions
-from mpiedge.model.family import Context, Entry, Family, Head, Stack
+from mpiedge.model.family import Context, Entry, Family, Head, Stack, Widths
 from mpiedge.model.purpose import Purpose
 
 
@@ -26,14 +26,27 @@ def _block(block: Any, x: Activation, context: Context) -> Tensor:
     return hidden
 
 
+def _end(backbone: Any, hidden: Tensor) -> Tensor:
+    ended: Tensor = backbone.norm(hidden)
+    return ended
+
+
 def _score(model: Any, x: Activation) -> Tensor:
-    hidden = model.model.norm(x.hidden)
-    return last_real(model.score(fitting(hidden, model.score)), x.mask)
+    return last_real(model.score(fitting(x.hidden, model.score)), x.mask)
 
 
 def _words(model: Any, x: Activation) -> Tensor:
-    logits: Tensor = model.lm_head(model.model.norm(x.hidden))
+    logits: Tensor = model.lm_head(x.hidden)
     return logits
+
+
+def _widths(config: Any) -> Widths:
+    settings = {
+        "hidden_size": int(config.hidden_size),
+        "intermediate_size": int(config.intermediate_size),
+        "head_dim": int(config.head_dim),
+    }
+    return Widths(settings, int(config.head_dim), rotary=True)
 
 
 _SCORE = Head(("score",), _score, trained=("score",))
@@ -48,6 +61,8 @@ LLAMA = Family(
             prepare=_prepare,
             block=_block,
             shared=("rotary_emb",),
+            norm="norm",
+            end=_end,
         ),
     ),
     finish=("norm",),
@@ -58,4 +73,6 @@ LLAMA = Family(
     },
     spread=lambda config: float(config.initializer_range),
     longest=lambda config: int(config.max_position_embeddings),
+    widths=_widths,
+    dropouts=("attention_dropout",),
 )

@@ -4,6 +4,7 @@ A file cut short, or an adapter made for another model, ends here with a sentenc
 becomes wrong numbers.
 """
 
+import dataclasses
 import json
 from collections.abc import Container
 from pathlib import Path
@@ -17,8 +18,13 @@ from transformers import PreTrainedModel
 from mpiedge.errors import BadInput
 from mpiedge.model import export, lora
 from mpiedge.model.adapter import inject, tuned_names
+from mpiedge.model.anatomy import dissect
+from mpiedge.model.blueprint import Blueprint
+from mpiedge.model.families import family_of, head_of
 from mpiedge.model.purpose import Purpose
 from mpiedge.model.settings import AdapterSettings
+from mpiedge.model.side_forward import run_beside
+from mpiedge.model.source import Source
 
 # What LoraConfig can say and our settings cannot.
 _FOREIGN = ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern", "layers_to_transform")
@@ -43,9 +49,17 @@ def load_adapter(model: PreTrainedModel, folder: str | Path) -> PreTrainedModel:
             f"{folder}: this adapter was trained in a {saved.architecture}, the model given is a "
             f"{found}; load the adapter's base model with {saved.architecture}.from_pretrained"
         )
-    saved = saved._replace(heads=_whole_names(model, saved.heads))
+    saved = saved._replace(heads=whole_names(model, saved.heads))
+    beside = saved.purpose if saved.settings.kind == "parallel" else None
+    # How a model is cut is found out before adapters are in it.
+    blueprint = None if beside is None else _blueprint(model, beside)
     inject(model, saved.settings, model.config.model_type, saved.heads)
-    _fill(model, saved, str(folder))
+    check_tensors(model, saved, str(folder))
+    with torch.no_grad():
+        for name, tensor in saved.tensors.items():
+            model.get_parameter(name).copy_(tensor)
+    if blueprint is not None and beside is not None:
+        run_beside(blueprint, beside)
     return model
 
 
@@ -66,7 +80,11 @@ def read_adapter(folder: Path, names: Container[str] | None = None) -> Saved:
 
 
 def _adapter(fields: dict[str, Any], folder: Path) -> Saved:
-    readers = {"LORA": _lora_settings, export.BOTTLENECK: _bottleneck_settings}
+    readers = {
+        "LORA": _lora_settings,
+        export.BOTTLENECK: _bottleneck_settings,
+        export.PARALLEL: _parallel_settings,
+    }
     kind = fields.get("peft_type")
     if kind not in readers:
         raise BadInput(
@@ -106,9 +124,26 @@ def _lora_settings(fields: dict[str, Any], folder: Path) -> AdapterSettings:
     )
 
 
-def _bottleneck_settings(fields: dict[str, Any], _: Path) -> AdapterSettings:
-    sizes = {name: fields[name] for name in export.BOTTLENECK_SETTINGS}
-    return AdapterSettings(kind="bottleneck", **sizes)
+def _bottleneck_settings(fields: dict[str, Any], folder: Path) -> AdapterSettings:
+    return AdapterSettings(kind="bottleneck", **_some(fields, export.BOTTLENECK_SETTINGS, folder))
+
+
+def _parallel_settings(fields: dict[str, Any], folder: Path) -> AdapterSettings:
+    return AdapterSettings(kind="parallel", **_some(fields, export.PARALLEL_SETTINGS, folder))
+
+
+def _some(fields: dict[str, Any], names: tuple[str, ...], folder: Path) -> dict[str, Any]:
+    """Some settings as they stand in a file, each of a type and value that it can have."""
+    known = {each.name: each for each in dataclasses.fields(AdapterSettings)}
+    for name in names:
+        value, usual = fields[name], known[name].default
+        kind = (int, float) if isinstance(usual, float) else type(usual)
+        choices = known[name].metadata["declared"].choices
+        if not isinstance(value, kind) or (choices and value not in choices):
+            raise BadInput(
+                f"{folder / export.ADAPTER_CONFIG}: {name} cannot be {value!r}; copy the file anew"
+            )
+    return {name: fields[name] for name in names}
 
 
 def _full(fields: dict[str, Any]) -> Saved:
@@ -140,13 +175,15 @@ def _read_tensors(path: Path, names: Container[str] | None) -> dict[str, Tensor]
         raise BadInput(f"{path}: is damaged or cut short ({error}); copy it anew") from error
 
 
-def _whole_names(model: nn.Module, heads: tuple[str, ...]) -> tuple[str, ...]:
+def whole_names(model: nn.Module, heads: tuple[str, ...]) -> tuple[str, ...]:
+    """The heads' names in a model."""
     # PEFT writes the ends of names, and also those that other models' heads have.
     endings = tuple(f".{head}" for head in heads)
     return tuple(name for name, _ in model.named_modules() if f".{name}".endswith(endings))
 
 
-def _fill(model: nn.Module, saved: Saved, folder: str) -> None:
+def check_tensors(model: nn.Module, saved: Saved, folder: str) -> None:
+    """Refuse an adapter whose tensors are not those of a model with its adapters in place."""
     parameters = dict(model.named_parameters())
     expected = tuned_names(model, saved.settings, saved.heads)
     for name in sorted(expected ^ saved.tensors.keys()):
@@ -159,6 +196,11 @@ def _fill(model: nn.Module, saved: Saved, folder: str) -> None:
                 f"{folder}: {name} is {tuple(tensor.shape)} in the adapter and {tuple(shape)} in "
                 "the model; load the model it was trained on, with as many labels"
             )
-    with torch.no_grad():
-        for name, tensor in saved.tensors.items():
-            parameters[name].copy_(tensor)
+
+
+def _blueprint(model: PreTrainedModel, purpose: Purpose) -> Blueprint:
+    """A model that has its weights already and no adapters, as a row of layers."""
+    source = Source(str(model.name_or_path), None)
+    family = family_of(model.config.model_type, source.name)
+    head = head_of(family, purpose)
+    return Blueprint(source, family, head, model, dissect(family, head, model), model.dtype)

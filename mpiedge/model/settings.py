@@ -21,7 +21,8 @@ class ModelSettings:
     )
     quantize: str = setting(
         "none",
-        "hold the frozen weights in fewer bits; this version has none only",
+        "hold the frozen linear layers of the blocks in 8 bits, or in 4 (NF4), and the word "
+        "embedding in 8; for any adapter.kind but full",
         choices=("none", "int8", "int4"),
     )
 
@@ -33,12 +34,16 @@ class AdapterSettings:
     kind: str = setting(
         "lora",
         "lora: low-rank updates through PEFT; bottleneck: Houlsby or Pfeiffer adapters; parallel: "
-        "a side network, not in this version; full: every weight",
+        "a small network beside the frozen model; full: every weight",
         choices=("lora", "bottleneck", "parallel", "full"),
     )
     r: int = setting(8, "lora: rank of the update")
     alpha: int = setting(16, "lora: the update is scaled by alpha / r")
-    dropout: float = setting(0.0, "lora, bottleneck: dropout before the down-projection")
+    dropout: float = setting(
+        0.0,
+        "lora, bottleneck: dropout before the down-projection; parallel: dropout wherever the "
+        "family has any, in the side network only",
+    )
     target_modules: list[str] = setting(
         [], "lora: names of the linear layers that get an update; left out: the family's usual ones"
     )
@@ -50,4 +55,25 @@ class AdapterSettings:
     )
     activation: str = setting(
         "gelu", "bottleneck: the function between the projections", choices=("gelu", "relu", "silu")
+    )
+    reduction: int = setting(
+        8, "parallel: every width of the side network is the model's divided by this", least=1
+    )
+    form: str = setting(
+        "A",
+        "parallel: how a layer of the model enters the side network's; A: weighed by a trained "
+        "gate, B: added",
+        choices=("A", "B"),
+    )
+    merge: str = setting(
+        "none",
+        "parallel: what the head sees; none: the side network's output, add: the model's own with "
+        "the side network's added to it, gate: both, weighed for each feature by a trained gate",
+        choices=("none", "add", "gate"),
+    )
+    initial: str = setting(
+        "magnitude",
+        "parallel: first values of the side network; magnitude: the model's weights pruned to "
+        "their largest, fisher: to those with the largest gradients, plain: drawn",
+        choices=("magnitude", "fisher", "plain"),
     )

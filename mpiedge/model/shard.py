@@ -1,6 +1,7 @@
 """The layers one rank holds, run in any order of calls that follows the row.
 
-What the blocks of a stack share (masks, rotary positions, T5's position bias) is made once a call.
+Beside a side network the model itself is frozen wherever it runs: without gradients, and without
+dropout also in training, so that its memory stays that of inference.
 """
 
 import threading
@@ -11,9 +12,11 @@ import torch
 from torch import nn
 
 from mpiedge.model.activation import Activation
-from mpiedge.model.anatomy import Layer
+from mpiedge.model.backbone import Backbone, computed
 from mpiedge.model.blueprint import Blueprint
 from mpiedge.model.family import Context, Entry
+from mpiedge.model.side import SideNetwork, side_of
+from mpiedge.model.walk import Walk
 
 Seeds = Callable[[int], int]
 
@@ -33,13 +36,27 @@ class Shard(nn.Module):
         self.model = blueprint.model
         self.held = frozenset(held)
         self.tuned = tuned
-        self._parameters_of = {layer: blueprint.parameters(layer) for layer in sorted(self.held)}
+        self.still = 0
+        """Layers below run as in an evaluation, also while others are trained."""
+        # Names only: a parameter kept here would outlive its being unloaded.
+        layers = {name: blueprint.layers_of(name) for name, _ in self.model.named_parameters()}
+        self._names = {
+            layer: tuple(name for name, places in layers.items() if layer in places)
+            for layer in sorted(self.held)
+        }
+
+        side = side_of(self.model)
+        if side is not None:
+            # transformers builds models in training mode.
+            drops = side.training
+            self.model.eval()
+            side.train(drops)
 
     @property
     def device(self) -> torch.device:
         """Where the layers are."""
-        first = next(iter(self._parameters_of.values()), {})
-        return next((each.device for each in first.values()), torch.device("cpu"))
+        every = (each for layer in self._names for each in self.parameters_of(layer).values())
+        return next((each.device for each in every if not each.is_meta), torch.device("cpu"))
 
     @property
     def entry_layers(self) -> frozenset[int]:
@@ -48,20 +65,37 @@ class Shard(nn.Module):
 
     def parameters_of(self, layer: int) -> dict[str, nn.Parameter]:
         """The parameters of a held layer by canonical name; a tied one is in several layers."""
-        return self._parameters_of[layer]
+        return {name: self.model.get_parameter(name) for name in self._names[layer]}
 
     def tuned_of(self, layer: int) -> dict[str, nn.Parameter]:
         """Those of a held layer's parameters that are trained."""
-        every = self._parameters_of[layer].items()
-        return {name: parameter for name, parameter in every if name in self.tuned}
+        names = (name for name in self._names[layer] if name in self.tuned)
+        return {name: self.model.get_parameter(name) for name in names}
 
     def tuned_parameters(self) -> dict[str, nn.Parameter]:
         """All trained parameters of the held layers, each once."""
         return {
             name: parameter
-            for layer in self._parameters_of
+            for layer in self._names
             for name, parameter in self.tuned_of(layer).items()
         }
+
+    def tune(self, names: frozenset[str]) -> None:
+        """Train only the parameters named, among those that could be."""
+        self.tuned = names
+        for layer in self._names:
+            for name, parameter in self.parameters_of(layer).items():
+                parameter.requires_grad_(name in names)
+                parameter.grad = None
+
+    def train(self, mode: bool = True) -> "Shard":
+        """Switch dropout on or off; a model beside a side network never has any."""
+        super().train(mode)
+        side = side_of(self.model)
+        if side is not None:
+            self.model.eval()
+            side.train(mode)
+        return self
 
     def forward(
         self,
@@ -69,37 +103,60 @@ class Shard(nn.Module):
         layers: range,
         entries: Mapping[int, Entry],
         seeds: Seeds | None = None,
+        backbone: Backbone | None = None,
     ) -> Activation:
-        """Take ``x`` through some held layers; the head leaves the logits in ``hidden``."""
-        contexts: dict[int, Context] = {}
-        for index in layers:
-            if index not in self.held:
-                raise ValueError(f"layer {index} is not held here: {sorted(self.held)} are")
-            with _seeded(seeds, index) if seeds is not None and self.training else _unseeded():
-                x = self._run(index, x, entries.get(index, ()), contexts)
+        """Take ``x`` through some held layers; the head leaves the logits in ``hidden``.
+
+        ``backbone`` is asked for what the model itself makes in each layer but the head.
+        """
+        missing = sorted(set(layers) - self.held)
+        if missing:
+            raise ValueError(f"layer {missing[0]} is not held here: {sorted(self.held)} are")
+        walk, source = Walk(self.blueprint, entries), backbone or computed
+        side, beside = side_of(self.model), dict[int, Context]()
+        for layer in layers:
+            drawn = seeds if self._drops(layer) else None
+            if layer == self.blueprint.num_layers - 1:
+                with _seeded(drawn, layer):
+                    x = self._head(walk, x, side)
+            elif side is None:
+                with _seeded(drawn, layer):
+                    x = _backbone(walk, layer, x, source)
+            else:
+                with torch.no_grad():
+                    y = _backbone(walk, layer, x, source)
+                with _seeded(drawn, layer):
+                    x = side(layer, x, y, beside)
         return x
 
-    def _run(
-        self, index: int, x: Activation, entry: Entry, contexts: dict[int, Context]
-    ) -> Activation:
-        layer: Layer = self.blueprint.anatomy.layers[index]
-        if layer.stack is None:
-            return x._replace(hidden=self.blueprint.head.logits(self.model, x))
-        if layer.block is None:
-            return layer.stack.enter(self.model.base_model, x, entry)
-        if id(layer.stack) not in contexts:
-            contexts[id(layer.stack)] = layer.stack.prepare(self.model.base_model, x)
-        block = self.model.get_submodule(layer.block)
-        return x._replace(hidden=layer.stack.block(block, x, contexts[id(layer.stack)]))
+    def _drops(self, layer: int) -> bool:
+        """Whether a layer has dropout now; beside a side network it is never the model's."""
+        drops = self.training and layer >= self.still
+        if side_of(self.model) is None and drops != self.model.training:
+            self.model.train(drops)
+        return drops
+
+    def _head(self, walk: Walk, x: Activation, side: SideNetwork | None) -> Activation:
+        if side is None:
+            return walk.judged(x, walk.ended(x))
+        ended = x.hidden
+        if side.merges != "none":
+            with torch.no_grad():
+                ended = walk.ended(x._replace(hidden=x.hidden.to(self.blueprint.dtype)))
+        output = side.output(x.side, ended)
+        return walk.judged(x, output.to(self.blueprint.dtype))
+
+
+def _backbone(walk: Walk, layer: int, x: Activation, source: Backbone) -> Activation:
+    masked = walk.masked(layer, x)
+    return source(layer, masked, lambda: walk.compute(layer, masked))
 
 
 @contextmanager
-def _seeded(seeds: Seeds, layer: int) -> Iterator[None]:
+def _seeded(seeds: Seeds | None, layer: int) -> Iterator[None]:
+    if seeds is None:
+        yield
+        return
     with _GENERATOR:
         torch.manual_seed(seeds(layer))
         yield
-
-
-@contextmanager
-def _unseeded() -> Iterator[None]:
-    yield

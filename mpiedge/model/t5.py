@@ -6,12 +6,11 @@ makes the position bias from it.
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from mpiedge.model.activation import Activation
 from mpiedge.model.attention import decoder, fitting, last_real, whole
-from mpiedge.model.family import Context, Entry, Family, Head, Stack
+from mpiedge.model.family import Context, Entry, Family, Head, Stack, Widths
 from mpiedge.model.purpose import Purpose
 
 _TABLE = "block.0.layer.0.SelfAttention.relative_attention_bias"
@@ -23,13 +22,19 @@ def _enter(backbone: Any, x: Activation, entry: Entry) -> Activation:
 
 
 def _bridge(backbone: Any, x: Activation, entry: Entry) -> Activation:
-    encoder, stack = backbone.encoder, backbone.decoder
-    return Activation(
-        mask=torch.ones_like(entry[0]),
-        hidden=stack.dropout(stack.embed_tokens(entry[0])),
-        encoded=encoder.dropout(encoder.final_layer_norm(x.hidden)),
-        encoded_mask=x.mask,
-    )
+    stack = backbone.decoder
+    hidden = stack.dropout(stack.embed_tokens(entry[0]))
+    return x._replace(hidden=hidden, encoded=_end_encoder(backbone, x.hidden))
+
+
+def _end_encoder(backbone: Any, hidden: Tensor) -> Tensor:
+    ended: Tensor = backbone.encoder.dropout(backbone.encoder.final_layer_norm(hidden))
+    return ended
+
+
+def _end_decoder(backbone: Any, hidden: Tensor) -> Tensor:
+    ended: Tensor = backbone.decoder.dropout(backbone.decoder.final_layer_norm(hidden))
+    return ended
 
 
 def _bias(stack: Any, x: Activation) -> Tensor:
@@ -66,23 +71,23 @@ def _decoder_block(block: Any, x: Activation, context: Context) -> Tensor:
     return hidden
 
 
-def _finish(backbone: Any, x: Activation) -> Tensor:
-    hidden: Tensor = backbone.decoder.dropout(backbone.decoder.final_layer_norm(x.hidden))
-    return hidden
-
-
 def _classify(model: Any, x: Activation) -> Tensor:
-    hidden = last_real(_finish(model.transformer, x), x.encoded_mask)
+    hidden = last_real(x.hidden, x.encoded_mask)
     logits: Tensor = model.classification_head(fitting(hidden, model.classification_head))
     return logits
 
 
 def _words(model: Any, x: Activation) -> Tensor:
-    hidden = _finish(model, x)
+    hidden = x.hidden
     if model.config.scale_decoder_outputs:
         hidden = hidden * (model.model_dim**-0.5)
     logits: Tensor = model.lm_head(hidden)
     return logits
+
+
+def _widths(config: Any) -> Widths:
+    settings = {"d_model": int(config.d_model), "d_ff": int(config.d_ff), "d_kv": int(config.d_kv)}
+    return Widths(settings, int(config.d_kv))
 
 
 _CLASSIFY = Head(("classification_head",), _classify, trained=("classification_head",))
@@ -97,6 +102,8 @@ T5 = Family(
             prepare=_prepare_encoder,
             block=_block,
             shared=(f"encoder.{_TABLE}",),
+            norm="encoder.final_layer_norm",
+            end=_end_encoder,
         ),
         Stack(
             entrance=("encoder.final_layer_norm", "decoder.embed_tokens"),
@@ -105,6 +112,8 @@ T5 = Family(
             prepare=_prepare_decoder,
             block=_decoder_block,
             shared=(f"decoder.{_TABLE}",),
+            norm="decoder.final_layer_norm",
+            end=_end_decoder,
         ),
     ),
     finish=("decoder.final_layer_norm",),
@@ -115,5 +124,7 @@ T5 = Family(
     },
     spread=lambda config: float(config.initializer_factor * config.d_model**-0.5),
     longest=lambda config: None,
+    widths=_widths,
+    dropouts=("dropout_rate",),
     float32=(".wo.",),
 )

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import torch
 from torch import Tensor
@@ -71,10 +71,15 @@ def read_tensors(path: Path, names: Collection[str]) -> Iterator[tuple[str, Tens
                     f"{path.name}: {name} is in the number format {entry.dtype}; "
                     f"save it in one of {', '.join(_DTYPES)}"
                 )
-            content = torch.empty(entry.stop - entry.start, dtype=torch.uint8)
-            file.seek(entry.start)
-            file.readinto(content.numpy().data)
-            yield name, content.view(_DTYPES[entry.dtype]).view(entry.shape)
+            # Nothing here keeps a tensor while the next one is read.
+            yield name, _read(file, entry)
+
+
+def _read(file: BinaryIO, entry: Entry) -> Tensor:
+    content = torch.empty(entry.stop - entry.start, dtype=torch.uint8)
+    file.seek(entry.start)
+    file.readinto(content.numpy().data)  # type: ignore[attr-defined]
+    return content.view(_DTYPES[entry.dtype]).view(entry.shape)
 
 
 def _parse(path: Path) -> dict[str, Entry]:

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 from mpiedge.comm.transport import Kind, Tag, Transport
-from mpiedge.model.activation import Activation
+from mpiedge.model.activation import Activation, entrance
+from mpiedge.model.backbone import Backbone
 from mpiedge.model.shard import Shard
-from mpiedge.plan.partition import PartitionPlan, Route
+from mpiedge.plan.partition import PartitionPlan, Route, Stage
 from mpiedge.plan.timeline import Action, Pass
 
 T = TypeVar("T")
-_NOTHING = torch.empty(0)
 
 
 class MicroBatch(NamedTuple):
@@ -30,6 +30,7 @@ class MicroBatch(NamedTuple):
     entries: Mapping[int, tuple[Tensor, ...]]  # layer -> what it takes from outside
     labels: Tensor
     scale: float  # the loss counts as its sum over the micro-batch times this
+    hidden: Tensor | None = None  # what enters the route's first layer, where that is no embedding
 
 
 Source = Callable[[int], MicroBatch]
@@ -56,6 +57,23 @@ class Monitor(Protocol):
         """An action is done."""
 
 
+class Tuning(Protocol):
+    """What keeps this rank's tuned weights the newest.
+
+    A batch is known by its ``index`` in the plan that is run and by its number in the run.
+    """
+
+    def arrive(self, plan: PartitionPlan, index: int, batch: int, stage: Stage) -> None:
+        """``stage`` is about to take a micro-batch forward: weights that come have to be there."""
+
+    def update(self, plan: PartitionPlan, index: int, batch: int) -> None:
+        """A batch's gradients are whole."""
+
+
+Backbones = Callable[[int, range], Backbone]
+"""Where the backbone's part of micro-batch ``number`` comes from in a stage of these layers."""
+
+
 class Portion(NamedTuple):
     """A number of batches to be run under one plan."""
 
@@ -63,6 +81,12 @@ class Portion(NamedTuple):
     actions: Sequence[Action]  # this rank's; micro-batches are counted from 0
     first: int  # the number, in the whole run, of micro-batch 0
     source: Source
+    backbones: Backbones | None = None  # None: every layer computes
+    answers: Source | None = None  # labels, on a route's last rank; None: they come from its first
+
+    def batch(self, index: int) -> int:
+        """The number, in the whole run, of the ``index``-th batch."""
+        return self.first // len(self.plan.micro_batches) + index
 
 
 class Saved(NamedTuple):
@@ -83,11 +107,11 @@ class Engine:
         transport: Transport,
         shard: Shard,
         objective: Objective,
-        update: Callable[[PartitionPlan], None],
+        tuning: Tuning,
         seed: int = 0,
     ) -> None:
         self._transport, self._shard, self._objective = transport, shard, objective
-        self._update, self._seed = update, seed
+        self._tuning, self._seed = tuning, seed
         self._saved: dict[Action, Saved] = {}
         self.busy = 0.0
         """Seconds computed so far, waiting not counted."""
@@ -95,49 +119,58 @@ class Engine:
     def run(self, portion: Portion, monitor: Monitor) -> None:
         """Run the actions; returns when every message of theirs has left."""
         self._shard.train(bool(portion.plan.trainers))
+        self._shard.still = portion.plan.still
         for action in portion.actions:
             if action.which is Pass.FORWARD:
                 self._forward(portion, action, monitor)
             elif action.which is Pass.BACKWARD:
                 self._backward(portion, action)
             else:
-                self._timed(lambda: self._update(portion.plan))
+                self._finish(portion, action.number)
             monitor.acted()
         self._transport.flush()
 
     def _forward(self, portion: Portion, action: Action, monitor: Monitor) -> None:
         number, route = portion.first + action.number, portion.plan.route(action.number)
         stage = route[action.stage]
+        index = action.number // len(portion.plan.micro_batches)
+        self._tuning.arrive(portion.plan, index, portion.batch(index), stage)
         if action.stage == 0:
-            x, entries = self._enter(route, portion.source(number), number)
+            x, entries = self._enter(portion, route, number)
         else:
             x, entries = self._take(route, action.stage, number)
         entered = [tensor for tensor in x if tensor.requires_grad]
         trains = bool(entered or stage.trainable)
+        backbone = portion.backbones and portion.backbones(number, stage.layers)
+        call = (x, stage.layers, entries, self._seeds(number), backbone)
         with torch.set_grad_enabled(trains):
-            y = self._timed(lambda: self._shard(x, stage.layers, entries, self._seeds(number)))
+            y = self._timed(lambda: self._shard(*call))
         if stage is not route[-1]:
             after = action.stage + 1
             tag = Tag(Kind.ACTIVATION, number, after)
             self._transport.send([tensor.cpu() for tensor in y], route[after].rank, tag)
             left = [tensor for tensor in y if tensor.requires_grad]
         else:
-            value = self._judge(route, y.hidden, number, bool(portion.plan.trainers))
+            value = self._judge(portion, route, y.hidden, number)
             left = [value] if trains else []
             monitor.result(number, value.detach())
         if trains:
             self._saved[action] = Saved(entered, left)
 
-    def _enter(self, route: Route, batch: MicroBatch, number: int) -> Entered:
+    def _enter(self, portion: Portion, route: Route, number: int) -> Entered:
         """Hand a new micro-batch's labels and later entries to the ranks that need them."""
-        labels = [batch.labels, torch.tensor(batch.scale, dtype=torch.float64)]
-        self._transport.send(labels, route[-1].rank, Tag(Kind.LABELS, number))
+        batch = portion.source(number)
+        if portion.answers is None:
+            labels = [batch.labels, torch.tensor(batch.scale, dtype=torch.float64)]
+            self._transport.send(labels, route[-1].rank, Tag(Kind.LABELS, number))
         entries = dict(batch.entries)
         for index, stage in enumerate(route[1:], start=1):
             for layer in [layer for layer in entries if layer in stage.layers]:
                 tag = Tag(Kind.ENTRY, number, index)
                 self._transport.send(entries.pop(layer), stage.rank, tag)
-        x = Activation(self._here(batch.mask), _NOTHING, _NOTHING, _NOTHING)
+        x = entrance(self._here(batch.mask))
+        if batch.hidden is not None:
+            x = x._replace(hidden=self._here(batch.hidden))
         return x, {layer: self._all_here(entry) for layer, entry in entries.items()}
 
     def _take(self, route: Route, index: int, number: int) -> Entered:
@@ -150,11 +183,15 @@ class Engine:
             entries[layer] = self._all_here(entry)
         return x, entries
 
-    def _judge(self, route: Route, logits: Tensor, number: int, training: bool) -> Tensor:
+    def _judge(self, portion: Portion, route: Route, logits: Tensor, number: int) -> Tensor:
         """The micro-batch's part of the loss, or in an evaluation what is observed of it."""
-        received = self._transport.recv(route[0].rank, Tag(Kind.LABELS, number))
-        labels, scale = self._here(received[0]), received[1].item()
-        if training:
+        if portion.answers is None:
+            received = self._transport.recv(route[0].rank, Tag(Kind.LABELS, number))
+            labels, scale = self._here(received[0]), received[1].item()
+        else:
+            answer = portion.answers(number)
+            labels, scale = self._here(answer.labels), answer.scale
+        if portion.plan.trainers:
             return self._timed(lambda: self._objective.loss(logits, labels) * scale)
         with torch.no_grad():
             return self._timed(lambda: self._objective.observe(logits, labels))
@@ -173,6 +210,10 @@ class Engine:
             tag = Tag(Kind.GRADIENT, number, action.stage - 1)
             dest = route[action.stage - 1].rank
             self._transport.send([gradient.cpu() for gradient in owed], dest, tag)
+
+    def _finish(self, portion: Portion, index: int) -> None:
+        batch = portion.batch(index)
+        self._timed(lambda: self._tuning.update(portion.plan, index, batch))
 
     def _seeds(self, number: int) -> Callable[[int], int] | None:
         """Where a layer's dropout starts: the same for any partition of the model."""

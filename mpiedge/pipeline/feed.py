@@ -14,6 +14,7 @@ from mpiedge.task.sampler import (
 )
 from mpiedge.task.task import Encoded, Inputs, Task
 
+
 class Order:
     """Which examples make up batch ``k`` of the run, epoch after epoch."""
 
@@ -42,11 +43,12 @@ def shuffled(lengths: Sequence[int], batch_size: int, count: int, seed: int) -> 
 def dealt(lengths: Sequence[int], batch_size: int, count: int, seed: int) -> Order:
     """Batches in which an example is always of the same micro-batch: its column's."""
     size = min(batch_size, len(lengths))
-    fixed = columns(len(lengths), size, count, seed)
-    return Order(
-        -(-len(lengths) // size),
-        lambda number: column_batches(fixed, lengths, size, seed, number),
-    )
+
+    def epoch(number: int) -> list[Portions]:
+        fixed = columns(len(lengths), size, count, seed)
+        return column_batches(fixed, lengths, size, seed, number)
+
+    return Order(-(-len(lengths) // batch_size), epoch)
 
 
 class Feed:

@@ -1,6 +1,7 @@
 """What happens at the end of a batch: gradients are summed and clipped, weights move."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from mpiedge.plan.partition import PartitionPlan
 class Update:
     """One step of the optimizer for the tuned weights that this rank holds.
 
-    ``done`` of the run's ``steps`` were made before, by an optimizer that left ``moments``.
+    ``steps`` are those of the run; ``moments`` were left by an optimizer before.
     """
 
     def __init__(
@@ -26,14 +27,12 @@ class Update:
         shard: Shard,
         settings: TrainingSettings,
         steps: int,
-        *,
-        done: int = 0,
-        moments: Mapping[str, tuple[Tensor, ...]] | None = None,
+        moments: Mapping[str, tuple[Tensor, ...]] = MappingProxyType({}),
     ) -> None:
         self._transport, self._shard = transport, shard
         self._clip, self._peak = settings.clip_norm, settings.learning_rate
         tuned = shard.tuned_parameters()
-        # A rank without tuned weights keeps the same clock: an empty weight stands for them.
+        # An optimizer wants something: an empty weight stands for none.
         parameters = [tuned[name] for name in sorted(tuned)] or [nn.Parameter(torch.empty(0))]
         self._optimizer = _optimizer(settings, parameters)
         self._schedule = get_scheduler(
@@ -42,44 +41,59 @@ class Update:
             num_warmup_steps=round(settings.warmup * steps),
             num_training_steps=steps,
         )
-        self._go_on(done, moments or {})
+        for name, parameter in tuned.items():
+            if moments.get(name):
+                self._keep(parameter, moments[name])
 
     @property
     def moments(self) -> dict[str, tuple[Tensor, ...]]:
         """What the optimizer keeps of each tuned weight; of each equally many tensors."""
         return {
-            name: tuple(state[key] for key in _MOMENTS if key in state)
-            for name, state in (
-                (name, self._optimizer.state[parameter])
-                for name, parameter in self._shard.tuned_parameters().items()
-            )
+            name: self._moments(parameter)
+            for name, parameter in self._shard.tuned_parameters().items()
         }
+
+    def state(self, names: Collection[str]) -> dict[str, tuple[Tensor, ...]]:
+        """Some tuned weights, and with each what the optimizer keeps of it."""
+        tuned = self._shard.tuned_parameters()
+        return {name: (tuned[name], *self._moments(tuned[name])) for name in names}
+
+    def take(self, state: Mapping[str, tuple[Tensor, ...]]) -> None:
+        """Go on from the ``state`` of another rank."""
+        tuned = self._shard.tuned_parameters()
+        for name, (value, *moments) in state.items():
+            with torch.no_grad():
+                tuned[name].copy_(value)
+            if moments:
+                self._keep(tuned[name], moments)
 
     def learning_rate(self, step: int) -> float:
         """The rate of an update, counted from 0."""
         return self._peak * float(self._schedule.lr_lambdas[0](step))
 
-    def __call__(self, plan: PartitionPlan) -> None:
-        """Sum over replicas, clip by the global norm, step, and clear the gradients."""
+    def __call__(self, plan: PartitionPlan, step: int) -> None:
+        """Make the run's update ``step``, counted from 0, of what a batch's plan trains.
+
+        Sum over replicas, clip by the global norm, step, and clear the gradients.
+        """
         sum_gradients(self._transport, self._shard, plan)
         if self._clip > 0:
             norm = global_norm(self._transport, self._shard, plan)
             self._scale(min(1.0, self._clip / (norm + 1e-6)))
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.learning_rate(step)
         self._optimizer.step()
-        self._schedule.step()
         self._optimizer.zero_grad()
 
-    def _go_on(self, done: int, moments: Mapping[str, tuple[Tensor, ...]]) -> None:
-        self._schedule.last_epoch = done
-        for group in self._optimizer.param_groups:
-            group["lr"] = self.learning_rate(done)
-        for name, parameter in self._shard.tuned_parameters().items():
-            if moments.get(name):
-                state = zip(_MOMENTS, moments[name], strict=True)
-                self._optimizer.state[parameter] = {
-                    key: tensor.to("cpu" if key == "step" else parameter.device).clone()
-                    for key, tensor in state
-                }
+    def _moments(self, parameter: nn.Parameter) -> tuple[Tensor, ...]:
+        state = self._optimizer.state.get(parameter, {})
+        return tuple(state[key] for key in _MOMENTS if key in state)
+
+    def _keep(self, parameter: nn.Parameter, moments: Sequence[Tensor]) -> None:
+        self._optimizer.state[parameter] = {
+            key: tensor.to("cpu" if key == "step" else parameter.device).clone()
+            for key, tensor in zip(_MOMENTS, moments, strict=True)
+        }
 
     def _scale(self, factor: float) -> None:
         for parameter in self._shard.tuned_parameters().values():

@@ -45,12 +45,12 @@ def balance(cost: CostModel, ranks: Sequence[int], trainable: frozenset[int]) ->
     return parts
 
 
-def check_memory(cost: CostModel, stage: Stage) -> None:
+def check_memory(cost: CostModel, stage: Stage, what: str = "the whole model") -> None:
     """Raise Infeasible when the only stage of a route does not fit its rank."""
     needed, free = cost.memory(stage, True, 1), cost.devices[stage.rank].memory
     if needed > free:
         raise Infeasible(
-            f"the whole model needs {needed / 2**20:.0f} MiB for training and rank {stage.rank} "
+            f"{what} needs {needed / 2**20:.0f} MiB for training and rank {stage.rank} "
             f"has {free / 2**20:.0f} MiB free; use strategy pipeline over more ranks, lower "
             f"training.micro_batch_size, or set model.dtype to bfloat16"
         )

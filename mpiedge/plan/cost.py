@@ -1,7 +1,8 @@
 """What a stage costs in time and memory, on a cluster of unequal devices."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 from typing import Protocol
 
 from mpiedge.plan.partition import Stage
@@ -9,14 +10,51 @@ from mpiedge.plan.partition import Stage
 
 @dataclass(frozen=True)
 class LayerProfile:
-    """One layer and one micro-batch on the reference device."""
+    """One layer and one micro-batch on the reference device.
+
+    What stands last is only there for side networks and for times at other numbers of rows.
+    """
 
     forward: float  # seconds
     backward: float  # seconds, when gradients pass through the layer
     weights: int  # bytes, frozen and tuned
     tuned: int  # bytes of tuned weights
     activation: int  # bytes kept between forward and backward
-    boundary: int  # bytes sent to the next layer; gradients that return are as many
+    boundary: int  # bytes sent to the next layer
+    gradient: int | None = None  # bytes that return from it; None: as many as were sent
+    working: int = 0  # bytes in use only while the layer computes
+    forward_start: float = 0.0  # seconds of the forward pass that any number of rows takes
+    backward_start: float = 0.0  # the same of the backward pass
+    frozen_forward: float = 0.0  # seconds of the forward pass that a replay leaves out
+    frozen_weights: int = 0  # bytes of weights that a replay does without
+
+    def scaled(self, ratio: float) -> "LayerProfile":
+        """The profile of a micro-batch of ``ratio`` times as many rows."""
+        frozen = self.frozen_forward / self.forward if self.forward else 0.0
+        forward = self.forward_start + ratio * (self.forward - self.forward_start)
+        return replace(
+            self,
+            forward=forward,
+            backward=self.backward_start + ratio * (self.backward - self.backward_start),
+            activation=ceil(ratio * self.activation),
+            boundary=ceil(ratio * self.boundary),
+            gradient=None if self.gradient is None else ceil(ratio * self.gradient),
+            working=ceil(ratio * self.working),
+            frozen_forward=frozen * forward,
+        )
+
+    def replayed(self) -> "LayerProfile":
+        """The profile of the same layer when what its backbone makes is read back."""
+        left = 1 - self.frozen_forward / self.forward if self.forward else 1.0
+        return replace(
+            self,
+            forward=left * self.forward,
+            forward_start=left * self.forward_start,
+            weights=self.weights - self.frozen_weights,
+            working=0,
+            frozen_forward=0.0,
+            frozen_weights=0,
+        )
 
 
 @dataclass(frozen=True)
@@ -50,6 +88,9 @@ class Cost(Protocol):
     def update(self, rank: int) -> float:
         """Seconds of an optimizer step."""
 
+    def travel(self, source: int, dest: int, layers: Iterable[int]) -> float:
+        """Seconds that the tuned weights of some layers take from rank to rank."""
+
 
 class UnitCost:
     """Every stage takes one second each way; messages and updates are free."""
@@ -70,6 +111,10 @@ class UnitCost:
         """Nothing."""
         return 0.0
 
+    def travel(self, source: int, dest: int, layers: Iterable[int]) -> float:
+        """Nothing."""
+        return 0.0
+
 
 @dataclass(frozen=True)
 class CostModel:
@@ -78,6 +123,7 @@ class CostModel:
     layers: tuple[LayerProfile, ...]
     devices: tuple[Device, ...]
     link: Link
+    rows: int = 1  # of the micro-batch that was profiled
 
     def forward(self, stage: Stage) -> float:
         """Seconds of one micro-batch's forward pass."""
@@ -88,22 +134,40 @@ class CostModel:
         return sum(self.layers[i].backward for i in _passed(stage, lowest)) / self._speed(stage)
 
     def send(self, source: Stage, dest: Stage) -> float:
-        """Seconds of latency and transfer of what crosses the boundary, either way."""
+        """Seconds of latency and transfer of what crosses the boundary, up or back down."""
         if source.rank == dest.rank:
             return 0.0
-        boundary = min(source.layers.stop, dest.layers.stop) - 1
-        return self.link.latency + self.layers[boundary].boundary / self.link.bandwidth
+        crossed = self.layers[min(source.layers.stop, dest.layers.stop) - 1]
+        size = crossed.boundary
+        if source.layers.start > dest.layers.start and crossed.gradient is not None:
+            size = crossed.gradient
+        return self.link.latency + size / self.link.bandwidth
 
     def update(self, rank: int) -> float:
         """Taken as nothing: tuned weights are few."""
         return 0.0
+
+    def travel(self, source: int, dest: int, layers: Iterable[int]) -> float:
+        """Seconds of latency and transfer of tuned weights and two optimizer moments."""
+        size = 3 * sum(self.layers[i].tuned for i in layers)
+        return self.link.latency + size / self.link.bandwidth
 
     def memory(self, stage: Stage, lowest: bool, in_flight: int) -> int:
         """Bytes: weights, gradients and two optimizer moments, ``in_flight`` micro-batches."""
         weights = sum(self.layers[i].weights for i in stage.layers)
         training = sum(3 * self.layers[i].tuned for i in stage.trainable)
         kept = sum(self.layers[i].activation for i in _passed(stage, lowest))
-        return weights + training + in_flight * kept
+        working = max((self.layers[i].working for i in stage.layers), default=0)
+        return weights + training + in_flight * kept + working
+
+    def at(self, rows: int) -> "CostModel":
+        """The same cluster with micro-batches of ``rows`` rows."""
+        layers = tuple(layer.scaled(rows / self.rows) for layer in self.layers)
+        return replace(self, layers=layers, rows=rows)
+
+    def replaying(self) -> "CostModel":
+        """The same cluster when what the backbone makes is read back, not computed."""
+        return replace(self, layers=tuple(layer.replayed() for layer in self.layers))
 
     def _speed(self, stage: Stage) -> float:
         return self.devices[stage.rank].speed

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,32 @@ class Stage:
 Route = tuple[Stage, ...]
 
 
+class Travel(NamedTuple):
+    """Weights that go from one rank to another between two batches."""
+
+    source: int
+    dest: int
+    layers: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class PartitionPlan:
-    """Routes, and the route of each micro-batch of one batch, by index."""
+    """Routes, and the route of each micro-batch of a cycle of batches, by index.
+
+    Most plans treat every batch alike: a cycle of one.  Where batches differ, a trained layer may
+    be run by another rank in the next batch than in this one; its weights then *travel*.
+    """
 
     routes: tuple[Route, ...]
     assignment: tuple[int, ...]
     joint_update: bool = False
     """All trainers update together, not only those that share a layer: the global norm of the
     gradient, or a weight that several layers share, needs every rank's part."""
+    cycle: int = 1
+    """Batches after which the routes repeat; batch ``k`` takes the ``k``-th part of them."""
+    still: int = 0
+    """Layers below are at rest: what they make of an example is the same whenever it comes, so
+    they run without dropout."""
 
     def __post_init__(self) -> None:
         if set(self.assignment) != set(range(len(self.routes))):
@@ -41,13 +58,58 @@ class PartitionPlan:
                 f"every route needs a micro-batch and every micro-batch a route: there are "
                 f"{len(self.routes)} routes, and micro-batches take routes {self.assignment}"
             )
+        if self.cycle < 1 or len(self.assignment) % self.cycle:
+            raise ValueError(
+                f"{len(self.assignment)} micro-batches cannot make up a cycle of {self.cycle} "
+                f"batches of equally many"
+            )
         for route in self.routes:
             _check_contiguous(route)
+        if any(self.batch(k).trainers.keys() != self.trainers.keys() for k in range(self.cycle)):
+            raise ValueError("a layer is trained in every batch of a cycle, or in none")
 
     @property
     def micro_batches(self) -> range:
         """The numbers of one batch's micro-batches."""
-        return range(len(self.assignment))
+        return range(len(self.assignment) // self.cycle)
+
+    def batch(self, number: int) -> "PartitionPlan":
+        """The plan of one batch alone; counting goes on over cycles."""
+        if self.cycle == 1:
+            return self
+        size, place = len(self.micro_batches), number % self.cycle
+        part = self.assignment[place * size : (place + 1) * size]
+        if part not in self._batches:
+            self._batches[part] = self._only(part, 1)
+        return self._batches[part]
+
+    def excerpt(self, batches: range) -> "PartitionPlan":
+        """The plan of some batches in a row, counted from 0."""
+        if self.cycle == 1:
+            return self
+        size = len(self.micro_batches)
+        numbers = range(batches.start * size, batches.stop * size)
+        routes = (self.assignment[n % len(self.assignment)] for n in numbers)
+        return self._only(tuple(routes), len(batches))
+
+    def travels(self, number: int) -> tuple[Travel, ...]:
+        """The weights that the batch after ``number`` needs elsewhere than where they were trained.
+
+        Each comes from the lowest of the ranks that trained it.
+        """
+        if self.cycle == 1:
+            return ()
+        trained, following = self.batch(number).trainers, self.batch(number + 1)
+        found: dict[tuple[int, int], set[int]] = {}
+        for layer, ranks in trained.items():
+            for dest in following.holders(layer):
+                if dest not in ranks:
+                    found.setdefault((ranks[0], dest), set()).add(layer)
+        return tuple(Travel(*pair, tuple(sorted(found[pair]))) for pair in sorted(found))
+
+    def holders(self, layer: int) -> tuple[int, ...]:
+        """The ranks that run a layer."""
+        return tuple(sorted({stage.rank for stage in self._stages() if layer in stage.layers}))
 
     def route(self, micro_batch: int) -> Route:
         """The stages that a micro-batch visits; counting goes on over batches."""
@@ -113,7 +175,18 @@ class PartitionPlan:
     def frozen(self) -> "PartitionPlan":
         """The same routes with nothing to train, as evaluation needs them."""
         routes = tuple(tuple(replace(s, trainable=frozenset()) for s in r) for r in self.routes)
-        return PartitionPlan(routes, self.assignment)
+        return PartitionPlan(routes, self.assignment, cycle=self.cycle)
+
+    @cached_property
+    def _batches(self) -> dict[tuple[int, ...], "PartitionPlan"]:
+        return {}
+
+    def _only(self, assignment: tuple[int, ...], cycle: int) -> "PartitionPlan":
+        """The same plan with other micro-batches, of the routes that these take."""
+        used = sorted(set(assignment))
+        routes = tuple(self.routes[i] for i in used)
+        taken = tuple(used.index(i) for i in assignment)
+        return replace(self, routes=routes, assignment=taken, cycle=cycle)
 
     def _stages(self) -> Iterator[Stage]:
         for route in self.routes:
@@ -145,6 +218,8 @@ def to_json(plan: PartitionPlan) -> dict[str, Any]:
         ],
         "assignment": list(plan.assignment),
         "joint_update": plan.joint_update,
+        "cycle": plan.cycle,
+        "still": plan.still,
     }
 
 
@@ -154,11 +229,14 @@ def from_json(value: dict[str, Any]) -> PartitionPlan:
         tuple(Stage(s["rank"], range(*s["layers"]), frozenset(s["trainable"])) for s in route)
         for route in value["routes"]
     )
-    return PartitionPlan(routes, tuple(value["assignment"]), value["joint_update"])
+    return PartitionPlan(
+        routes, tuple(value["assignment"]), value["joint_update"], value["cycle"], value["still"]
+    )
 
 
 def _check_contiguous(route: Route) -> None:
-    end = 0
+    # A route begins at the embedding, or behind layers whose output is kept.
+    end = route[0].layers.start
     for stage in route:
         if stage.layers.start != end or not stage.layers:
             raise ValueError(

@@ -21,10 +21,13 @@ class Policy(NamedTuple):
 
     backward_first: bool
     bounded: bool
+    most: int = 0
+    """> 0: no stage holds more micro-batches, whatever its place."""
 
     def window(self, stage: int, num_stages: int) -> float:
         """How many micro-batches the stage may hold."""
-        return num_stages - stage if self.bounded else inf
+        window = num_stages - stage if self.bounded else inf
+        return min(window, self.most) if self.most else window
 
 
 ONE_F_ONE_B = Policy(backward_first=True, bounded=True)
@@ -36,8 +39,9 @@ def simulate(
 ) -> Timeline:
     """Play ``batches`` batches of ``plan`` against ``cost`` (unit cost) and say what ran when.
 
-    A stage that an update changes waits, before a batch's forward passes, for its rank's update
-    after the batch before; a frozen stage has nothing to wait for, and runs ahead.
+    A stage that an update changes waits, before a batch's forward passes, for the update after the
+    batch before, and where that was made elsewhere for the weights to come; a frozen stage has
+    nothing to wait for, and runs ahead.
     """
     return _Play(plan, cost or _UNIT, policy, batches).run()
 
@@ -64,15 +68,11 @@ class _Play:
         self._free: dict[int, float] = dict.fromkeys(plan.ranks, 0.0)
         self._held: Counter[_Slot] = Counter()
         self._taken: Counter[_Slot] = Counter()  # forward passes begun
-        self._updates: Counter[int] = Counter()  # rank -> updates done
+        self._updated: dict[tuple[int, int], float] = {}  # rank, batch -> end of the update
         self._pending = Counter(
-            {(r, k): n for r, n in plan.backward_passes.items() for k in range(batches)}
+            {(r, k): n for k in range(batches) for r, n in plan.batch(k).backward_passes.items()}
         )
-        self._share = Counter(
-            _slot(plan.route(m), index)
-            for m in plan.micro_batches
-            for index in range(len(plan.route(m)))
-        )
+        self._before = _passed(plan)
         for route in range(len(plan.routes)):
             self._enter(plan.assignment.index(route))
 
@@ -80,8 +80,9 @@ class _Play:
         """Take actions, earliest first, until nothing is ready."""
         spans: list[Span] = []
         while self._ready:
-            action = min(filter(self._may_start, self._ready), key=self._order)
-            spans.append(self._take(action))
+            starts = {a: self._start(a) for a in self._ready if self._may_start(a)}
+            action = min(starts, key=lambda a: (starts[a], *self._order(a)))
+            spans.append(self._take(action, starts[action]))
         return Timeline(tuple(spans))
 
     def _enter(self, micro_batch: int) -> None:
@@ -93,26 +94,55 @@ class _Play:
         if action.which is not Pass.FORWARD:
             return True
         route, batch = self._plan.route(action.number), action.number // self._size
-        stage, slot = route[action.stage], _slot(route, action.stage)
-        if self._plan.updates(stage) and self._updates[stage.rank] < batch:
+        slot, cycles = _slot(route, action.stage), batch // self._plan.cycle
+        if self._held[slot] >= self._policy.window(action.stage, len(route)):
             return False
-        in_order = self._taken[slot] >= self._share[slot] * batch
-        return in_order and self._held[slot] < self._policy.window(action.stage, len(route))
+        passed = self._before[slot]
+        in_order = self._taken[slot] >= passed[batch % self._plan.cycle] + cycles * passed[-1]
+        return in_order and self._weights(route[action.stage], batch) < inf
 
-    def _order(self, action: Action) -> tuple[float, int, int, int]:
-        """Earliest start first; then updates, the policy's pass, upper stages, lower numbers."""
+    def _start(self, action: Action) -> float:
+        """When an action that may start does."""
+        start = max(self._ready[action], self._free[self._rank(action)])
+        if action.which is not Pass.FORWARD:
+            return start
+        return max(start, self._weights(self._stage(action), action.number // self._size))
+
+    def _weights(self, stage: Stage, batch: int) -> float:
+        """When a stage has the weights that a batch needs; infinite while that is unknown."""
+        if batch == 0 or not self._plan.updates(stage):
+            return 0.0
+        there = 0.0
+        for source, layers in self._sources(stage, batch - 1):
+            end = self._updated.get((source, batch - 1), inf)
+            away = source != stage.rank
+            there = max(there, end + (self._cost.travel(source, stage.rank, layers) * away))
+        return there
+
+    def _sources(self, stage: Stage, batch: int) -> list[tuple[int, list[int]]]:
+        """The ranks whose update after a batch a stage waits for, and for which layers."""
+        trainers = self._plan.batch(batch).trainers
+        sources: dict[int, list[int]] = {}
+        for layer in stage.layers:
+            if layer in trainers:
+                ranks = trainers[layer]
+                source = stage.rank if stage.rank in ranks else ranks[0]
+                sources.setdefault(source, []).append(layer)
+        return list(sources.items())
+
+    def _order(self, action: Action) -> tuple[int, int, int]:
+        """Updates, then the policy's pass, upper stages, lower numbers."""
         first = Pass.BACKWARD if self._policy.backward_first else Pass.FORWARD
         turns = {Pass.UPDATE: 0, first: 1}
-        start = max(self._ready[action], self._free[self._rank(action)])
-        return start, turns.get(action.which, 2), -action.stage, action.number
+        return turns.get(action.which, 2), -action.stage, action.number
 
-    def _take(self, action: Action) -> Span:
+    def _take(self, action: Action, start: float) -> Span:
         rank = self._rank(action)
-        start = max(self._ready.pop(action), self._free[rank])
+        del self._ready[action]
         end = start + self._seconds(action)
         self._free[rank] = end
         if action.which is Pass.UPDATE:
-            self._updates[rank] += 1
+            self._updated[rank, action.number] = end
         elif action.which is Pass.FORWARD:
             self._after_forward(action, end)
         else:
@@ -153,16 +183,17 @@ class _Play:
 
     def _release_updates(self, rank: int, batch: int, end: float) -> None:
         """Make the update ready on all partners, once the last of them has its gradients."""
-        partners = self._plan.partners.get(rank, frozenset())
+        partners = self._plan.batch(batch).partners.get(rank, frozenset())
         if not any(self._pending[other, batch] for other in partners):
             for other in sorted(partners):
                 self._ready[Action(other, Pass.UPDATE, batch)] = end
 
     def _next_on_route(self, micro_batch: int) -> int:
         assignment = self._plan.assignment
-        route = assignment[micro_batch % self._size]
-        following = range(micro_batch + 1, micro_batch + self._size + 1)
-        return next(m for m in following if assignment[m % self._size] == route)
+        size = len(assignment)
+        route = assignment[micro_batch % size]
+        following = range(micro_batch + 1, micro_batch + size + 1)
+        return next(m for m in following if assignment[m % size] == route)
 
     def _seconds(self, action: Action) -> float:
         if action.which is Pass.UPDATE:
@@ -182,3 +213,18 @@ class _Play:
 
 def _slot(route: Route, stage: int) -> _Slot:
     return _Slot(route[stage].rank, stage, len(route))
+
+
+def _passed(plan: PartitionPlan) -> dict[_Slot, list[int]]:
+    """For each slot, how many micro-batches pass it in the batches before each one of a cycle.
+
+    The last number is that of the whole cycle.
+    """
+    slots = {_slot(route, index) for route in plan.routes for index in range(len(route))}
+    passed = {slot: [0] for slot in slots}
+    for batch in range(plan.cycle):
+        numbers = (batch * len(plan.micro_batches) + m for m in plan.micro_batches)
+        taken = Counter(_slot(r, i) for r in map(plan.route, numbers) for i in range(len(r)))
+        for slot, counts in passed.items():
+            counts.append(counts[-1] + taken[slot])
+    return passed

@@ -15,11 +15,12 @@ class Clock:
     epochs: int
     max_steps: int = 0
     evaluate_every: int = 0
+    batches: int = 0  # > 0: updates of an epoch, where not every batch is full
 
     @property
     def epoch(self) -> int:
         """Updates of an epoch."""
-        return -(-self.examples // self.batch_size)
+        return self.batches or -(-self.examples // self.batch_size)
 
     @property
     def steps(self) -> int:
@@ -30,12 +31,15 @@ class Clock:
     def examples_before(self, step: int) -> int:
         """Examples trained on in the first ``step`` updates."""
         epochs, rest = divmod(step, self.epoch)
-        return epochs * self.examples + rest * self.batch_size
+        return epochs * self.examples + min(rest * self.batch_size, self.examples)
 
-    def portions(self, start: int, stop: int) -> Iterator[range]:
-        """The updates from ``start`` to ``stop`` in portions with nothing in between."""
+    def portions(self, start: int, stop: int, together: int = _AHEAD) -> Iterator[range]:
+        """The updates from ``start`` to ``stop`` in portions with nothing in between.
+
+        A portion has at most ``together``.
+        """
         while start < stop:
-            end = min(stop, start + _AHEAD, (start // self.epoch + 1) * self.epoch)
+            end = min(stop, start + together, (start // self.epoch + 1) * self.epoch)
             if self.evaluate_every:
                 end = min(end, (start // self.evaluate_every + 1) * self.evaluate_every)
             yield range(start, end)

@@ -5,16 +5,23 @@ from torch import Tensor
 from mpiedge.comm.transport import Transport
 from mpiedge.model.shard import Shard
 from mpiedge.pipeline.hand_over import hand_over, owners_of
-from mpiedge.plan.partition import PartitionPlan
+from mpiedge.strategy.strategy import Phase, layers_of
 
 
-def collect(transport: Transport, shard: Shard, plan: PartitionPlan) -> dict[str, Tensor] | None:
-    """All tuned weights by name, on rank 0; each comes from the lowest rank that trains it.
+def collect(
+    transport: Transport, shard: Shard, phase: Phase, last: int, tuned: frozenset[str]
+) -> dict[str, Tensor] | None:
+    """The weights ``tuned`` by name, on rank 0, after batch ``last`` of the run.
 
-    With every weight tuned, what else a checkpoint of the model holds comes along.
+    Each comes from the lowest rank that has just trained it; one that was never unfrozen from the
+    lowest that holds it.  With every weight tuned, what else a checkpoint holds comes along.
     """
-    owners = owners_of(shard.blueprint, plan, shard.tuned | _constants(shard))
-    here = {**shard.tuned_parameters(), **dict(shard.model.named_buffers())}
+    wanted, layers_with = tuned | _constants(shard), shard.blueprint.layers_of
+    owners = owners_of(shard.blueprint, phase.plan.batch(last), wanted)
+    held = {rank: frozenset(layers_of(phase, rank)) for rank in range(transport.size)}
+    for name in sorted(wanted - owners.keys()):
+        owners[name] = min(r for r in held if not held[r].isdisjoint(layers_with(name)))
+    here = {**dict(shard.model.named_parameters()), **dict(shard.model.named_buffers())}
     mine = {name: (here[name],) for name in owners if owners[name] == transport.rank}
     received = hand_over(transport, mine, owners, {0: owners})
     if transport.rank != 0:

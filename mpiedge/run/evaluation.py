@@ -7,13 +7,14 @@ import torch
 from torch import Tensor
 
 from mpiedge.comm.transport import Kind, Tag, Transport
-from mpiedge.pipeline.engine import Engine, MicroBatch, Portion
+from mpiedge.pipeline.engine import Backbones, Engine, MicroBatch, Portion
 from mpiedge.pipeline.feed import Feed
 from mpiedge.plan.partition import PartitionPlan
 from mpiedge.plan.schedule import simulate
 from mpiedge.run.examples import Examples
 from mpiedge.run.opening import Opened
 from mpiedge.task.sampler import Batch
+from mpiedge.task.task import Encoded
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Evaluation:
 
     plan: PartitionPlan
     sizes: tuple[int, ...]  # examples of each micro-batch
-    portions: tuple[Batch, ...] = ()  # their numbers; only on ranks where routes start
+    portions: tuple[Batch, ...] = ()  # their numbers; only on ranks where they are known
     feed: Feed | None = None
 
     @property
@@ -33,18 +34,33 @@ class Evaluation:
     def source(self, number: int) -> MicroBatch:
         """Micro-batch ``number``, an empty one past the end."""
         assert self.feed is not None
-        portion = self.portions[number] if number < len(self.portions) else ()
-        return self.feed.micro_batch((portion,), 0)
+        return self.feed.micro_batch((self.examples(number),), 0)
+
+    def examples(self, number: int) -> Batch:
+        """The examples of micro-batch ``number``; none past the end."""
+        return self.portions[number] if number < len(self.portions) else ()
+
+    def numbers(self, rank: int) -> tuple[int, ...]:
+        """The micro-batches that a rank takes part in."""
+        every = range(self.batches * len(self.plan.micro_batches))
+        routes = ((number, self.plan.route(number)) for number in every)
+        return tuple(n for n, route in routes if any(stage.rank == rank for stage in route))
 
 
-def observe(transport: Transport, engine: Engine, evaluation: Evaluation) -> Tensor | None:
+def observe(
+    transport: Transport,
+    engine: Engine,
+    evaluation: Evaluation,
+    backbones: Backbones | None = None,
+) -> Tensor | None:
     """Run the examples through the model; on rank 0, what was observed of each: [n, k].
 
     Rows are in the order of the micro-batches.
     """
     plan = evaluation.plan
     actions = simulate(plan, batches=evaluation.batches).schedule.get(transport.rank, ())
-    engine.run(Portion(plan, actions, 0, evaluation.source), _ToRankZero(transport))
+    portion = Portion(plan, actions, 0, evaluation.source, backbones)
+    engine.run(portion, _ToRankZero(transport))
     if transport.rank != 0:
         return None
     rows = []
@@ -64,6 +80,14 @@ def validation_of(opened: Opened, plan: PartitionPlan, examples: Examples) -> Ev
         portions=portions([each.length for each in examples.validation], size),
         feed=Feed(opened.task, examples.validation, opened.blueprint.bridge),
     )
+
+
+def laid(
+    opened: Opened, plan: PartitionPlan, examples: Sequence[Encoded], portions: tuple[Batch, ...]
+) -> Evaluation:
+    """Given micro-batches of a split laid over ``plan``."""
+    feed = Feed(opened.task, examples, opened.blueprint.bridge)
+    return Evaluation(plan.frozen(), tuple(map(len, portions)), portions, feed)
 
 
 def portions(lengths: Sequence[int], size: int) -> tuple[Batch, ...]:

@@ -19,6 +19,7 @@ class Journal:
         self._examples = 0
         self.epochs: list[dict[str, float]] = []
         self.scores: dict[str, float] = {}
+        self.caching: dict[str, float] = {}
 
     def say(self, line: str) -> None:
         """A sentence for the user."""
@@ -70,10 +71,28 @@ class Journal:
         words = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
         self.say(f"evaluation after step {step}: {words}")
 
+    def paused(self, seconds: float) -> None:
+        """Something else than training took so long."""
+        self._paused += seconds
+
+    def completed(self, recorded: int, moved: int, seconds: float) -> None:
+        """The activation caches are whole: what it took."""
+        self.caching = {
+            "recorded_apart": recorded,
+            "bytes_moved": moved,
+            "seconds": round(seconds, 3),
+        }
+        apart = f"{recorded} more examples recorded, " if recorded else ""
+        self.say(
+            f"activations in place: {apart}{moved / 2**20:.1f} MiB moved between ranks in "
+            f"{seconds:.1f} s; from here on the model itself is not needed"
+        )
+
     def finish(self, values: Mapping[str, Any]) -> None:
         """Write the result."""
         if self.output is not None:
-            self.output.result({"metrics": self.scores, "epochs": self.epochs, **values})
+            caching = {"caching": self.caching} if self.caching else {}
+            self.output.result({"metrics": self.scores, "epochs": self.epochs, **caching, **values})
 
     def _line(self, values: Mapping[str, Any]) -> None:
         if self.output is not None:

@@ -24,20 +24,18 @@ class Losses:
         heard: Callable[[int, float], None],
     ) -> None:
         self._transport, self._size, self._next = transport, len(plan.micro_batches), first
-        self._heard = heard
-        ends = Counter(plan.route(m)[-1].rank for m in plan.micro_batches)
-        self._sources = sorted(ends)
-        self._due = ends[transport.rank]  # micro-batches of a batch that end here
+        self._plan, self._first, self._heard = plan, first, heard
         self._parts: dict[int, list[Tensor]] = {}
         self._arrived: dict[int, float] = {}  # source -> its part of the next batch's loss
 
     def result(self, number: int, value: Tensor) -> None:
         """Add a micro-batch's loss; send the batch's once it is complete."""
-        parts = self._parts.setdefault(number // self._size, [])
+        batch = number // self._size
+        parts = self._parts.setdefault(batch, [])
         parts.append(value.double().cpu())
-        if len(parts) == self._due:
-            total = torch.stack(self._parts.pop(number // self._size)).sum()
-            self._transport.send([total], 0, Tag(Kind.LOSS, number // self._size))
+        if len(parts) == self._ends(batch)[self._transport.rank]:
+            total = torch.stack(self._parts.pop(batch)).sum()
+            self._transport.send([total], 0, Tag(Kind.LOSS, batch))
 
     def acted(self) -> None:
         """Take in what has arrived, on rank 0."""
@@ -51,15 +49,20 @@ class Losses:
 
     def _complete(self, wait: bool) -> bool:
         """Whether the next batch's loss could be handed on."""
-        tag = Tag(Kind.LOSS, self._next)
-        for source in self._sources:
+        tag, sources = Tag(Kind.LOSS, self._next), sorted(self._ends(self._next))
+        for source in sources:
             if source not in self._arrived:
                 receive = self._transport.recv if wait else self._transport.poll
                 message = receive(source, tag)
                 if message is None:
                     return False
                 self._arrived[source] = message[0].item()
-        self._heard(self._next, sum(self._arrived[source] for source in self._sources))
+        self._heard(self._next, sum(self._arrived[source] for source in sources))
         self._arrived.clear()
         self._next += 1
         return True
+
+    def _ends(self, batch: int) -> Counter[int]:
+        """How many micro-batches of a batch end on each rank."""
+        start = (batch - self._first) * self._size
+        return Counter(self._plan.route(start + m)[-1].rank for m in self._plan.micro_batches)

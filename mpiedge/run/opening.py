@@ -7,6 +7,7 @@ ranks together, and a rank that fails ends all of them with its one line.
 import os
 import socket
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,9 +23,12 @@ from mpiedge.model.adapter import inject, tuned_names
 from mpiedge.model.blueprint import Blueprint, Found, build_model, find_model
 from mpiedge.model.load import absent_modules
 from mpiedge.model.purpose import Purpose
+from mpiedge.model.quantize import check_frozen
 from mpiedge.model.tokenizer import open_target_tokenizer, open_tokenizer
-from mpiedge.strategy.registry import strategy
-from mpiedge.task.opening import open_task
+from mpiedge.strategy.initiators import home
+from mpiedge.strategy.registry import AT_CLIENTS, RECORDING, strategy
+from mpiedge.task.labels import united
+from mpiedge.task.opening import label_names, open_task
 from mpiedge.task.registry import recipe
 from mpiedge.task.task import Task
 
@@ -51,6 +55,7 @@ class Opened:
     blueprint: Blueprint
     heads: tuple[str, ...]  # modules trained whole beside the adapters
     tuned: frozenset[str]
+    decoder_start: int | None = None  # a decoder's first token, where the model has one apart
 
     @property
     def host(self) -> Host:
@@ -74,10 +79,12 @@ def open_run(settings: RunSettings, transport: Transport, beside: Path = Path())
     check_same_values(transport, flat(settings), "give every rank the same run file")
     settings, hosts = located(settings, beside), _hosts(transport)
     torch.set_num_threads(settings.training.threads or _threads(hosts[transport.rank]))
-    collectively(transport, lambda: strategy(settings.strategy.name))
+    collectively(transport, lambda: _check_strategy(settings))
     purpose = collectively(transport, lambda: Purpose(recipe(settings.task.name).purpose))
     found = collectively(transport, lambda: find_model(settings.model))
-    task = collectively(transport, lambda: _open_task(settings, found))
+    settings = _with_client_labels(settings, transport)
+    own = _files_here(settings, transport)[:1]
+    task = collectively(transport, lambda: _open_task(settings, found.decoder_start, *own))
     # Labels that the run file does not name stand in the training file, which rank 0 has.
     labels = tuple(decided(transport, lambda: list(task.labels)))
     blueprint = collectively(transport, lambda: _build(settings, found, purpose, len(labels) or 1))
@@ -92,17 +99,61 @@ def open_run(settings: RunSettings, transport: Transport, beside: Path = Path())
         blueprint=blueprint,
         heads=heads,
         tuned=tuned_names(blueprint.model, settings.adapter, heads),
+        decoder_start=found.decoder_start,
     )
 
 
-def _open_task(settings: RunSettings, found: Found) -> Task:
+def _check_strategy(settings: RunSettings) -> None:
+    strategy(settings.strategy.name)
+    if settings.strategy.name in RECORDING and settings.adapter.kind != "parallel":
+        raise BadInput(
+            f"strategy.name {settings.strategy.name} trains a network beside the model, but "
+            f"adapter.kind is {settings.adapter.kind}; set it to parallel, or use strategy pipeline"
+        )
+    if settings.strategy.name in AT_CLIENTS and settings.adapter.kind in ("full", "parallel"):
+        raise BadInput(
+            f"strategy.name {settings.strategy.name} trains adapters inside frozen blocks, but "
+            f"adapter.kind is {settings.adapter.kind}; set it to bottleneck or lora"
+        )
+
+
+def open_task_of(opened: Opened, client: int) -> Task:
+    """The task on the training file of one client."""
+    own = opened.settings.task.client_files[client]
+    return _open_task(opened.settings, opened.decoder_start, own)
+
+
+def _files_here(settings: RunSettings, transport: Transport) -> list[str]:
+    """The training files of the clients on this rank."""
+    files = enumerate(settings.task.client_files)
+    return [file for client, file in files if home(client, transport.size) == transport.rank]
+
+
+def _with_client_labels(settings: RunSettings, transport: Transport) -> RunSettings:
+    """The settings with the labels of all clients together, where nothing else names them."""
+
+    def look() -> list[tuple[str, ...]]:
+        return [label_names(settings.task, own) for own in _files_here(settings, transport)]
+
+    if not settings.task.client_files:
+        return settings
+    rows = gather(transport, collectively(transport, look)) or []
+    each = [names for turn in zip_longest(*rows) for names in turn if names]
+    labels = decided(transport, lambda: list(united(each)) if each else [])
+    if not labels:
+        return settings
+    return replace(settings, task=replace(settings.task, labels=labels))
+
+
+def _open_task(settings: RunSettings, decoder_start: int | None, own: str = "") -> Task:
     name, other = settings.model.name, settings.task.target_tokenizer
     return open_task(
         settings.task,
         open_tokenizer(name),
         seed=settings.training.seed,
-        decoder_start=found.decoder_start,
+        decoder_start=decoder_start,
         target_tokenizer=open_tokenizer(other) if other else open_target_tokenizer(name),
+        own=own,
     )
 
 
@@ -122,6 +173,7 @@ def _build(settings: RunSettings, found: Found, purpose: Purpose, num_labels: in
 
 def _adapt(settings: RunSettings, blueprint: Blueprint) -> tuple[str, ...]:
     """Put the adapters in; the modules that are trained whole beside them."""
+    check_frozen(settings.model, settings.adapter)
     heads = (*blueprint.head_names, *absent_modules(blueprint))
     inject(blueprint.model, settings.adapter, blueprint.family.name, heads)
     return heads

@@ -1,49 +1,109 @@
 """The plan of a run: made on rank 0, broadcast, the same value everywhere."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mpiedge.comm.values import decided
+from mpiedge.model.purpose import Purpose
 from mpiedge.pipeline.settings import TrainingSettings
-from mpiedge.plan.partition import PartitionPlan, from_json, to_json
 from mpiedge.run.estimate import estimate
 from mpiedge.run.opening import Opened
 from mpiedge.strategy.registry import strategy
-from mpiedge.strategy.strategy import Phase, Work
+from mpiedge.strategy.storing import phase_from_json, phase_to_json
+from mpiedge.strategy.strategy import Phase, Source, Work, layers_of
 
 
-def plan_run(opened: Opened, batches: int, micro_batches: int) -> tuple[Phase, ...]:
-    """The phases of a run of ``batches`` updates; raises BadInput when they cannot be."""
+@dataclass(frozen=True)
+class Extent:
+    """How much there is to do."""
+
+    batches: int  # of the whole run
+    micro_batches: int  # of one batch
+    epoch: int = 0  # batches of one epoch
+    recorded: bool = False  # the activations of every example are kept from an earlier run
+    clients: tuple[int, ...] = ()  # batches of an epoch that are each client's
+
+
+def plan_run(opened: Opened, extent: Extent) -> tuple[Phase, ...]:
+    """The phases of a run; raises BadInput when they cannot be."""
     settings = opened.settings.strategy
 
     def plans() -> list[dict[str, Any]]:
-        phases = strategy(settings.name)(settings, _work(opened, batches, micro_batches))
-        # Strategies are free to choose a policy; so far all of them take the default.
-        return [{"plan": to_json(phase.plan), "batches": phase.batches} for phase in phases]
+        return stored(strategy(settings.name)(settings, _work(opened, extent)))
 
-    agreed = decided(opened.transport, plans)
-    return tuple(Phase(from_json(phase["plan"]), phase["batches"]) for phase in agreed)
+    return tuple(map(phase_from_json, decided(opened.transport, plans)))
 
 
-def described(opened: Opened, plan: PartitionPlan) -> Iterator[str]:
-    """The plan as sentences, a rank each."""
-    last = opened.blueprint.num_layers - 1
-    for rank in plan.ranks:
-        layers = plan.layers_of(rank)
-        tuned = sum(rank in ranks for ranks in plan.trainers.values())
-        weights = sum(opened.blueprint.weight_bytes(layer) for layer in layers) / 2**20
-        share = sum(plan.route(m)[0].rank == rank for m in plan.micro_batches)
-        every = len(plan.micro_batches)
-        fed = f", {share} of {every} micro-batches" if len(plan.routes) > 1 else ""
-        yield (
-            f"rank {rank} on {opened.hosts[rank].name}: layers {layers[0]}..{layers[-1]} of "
-            f"0..{last}, {tuned} of them tuned, {weights:.1f} MiB{fed}"
-        )
+def described(opened: Opened, phases: tuple[Phase, ...]) -> Iterator[str]:
+    """The plan as sentences: who holds what, and where there are several phases what changes."""
+    done, said = 0, list[str]()
+    for phase in phases:
+        if len(phases) > 1:
+            yield _headed(opened, phase, done)
+            done += phase.batches
+        lines = [_held(opened, phase, rank, len(phases) > 1) for rank in _ranks(phase)]
+        yield from lines if lines != said else ()
+        said = lines
 
 
-def stored(opened: Opened, phases: tuple[Phase, ...]) -> list[dict[str, Any]]:
-    """The plan as it is kept in ``result.json``."""
-    return [{"batches": phase.batches, **to_json(phase.plan)} for phase in phases]
+def _headed(opened: Opened, phase: Phase, done: int) -> str:
+    first = phase.until - phase.batches if phase.until else done
+    when = f"updates {first + 1} to {first + phase.batches}"
+    if phase.level and phase.watch or phase.until and first < done:
+        when = f"from plateau {phase.level} on"
+    if not phase.evaluation:
+        return f"{when}, {_SOURCES[phase.source]}:"
+    trained = sorted(set(phase.plan.trainers) - {opened.blueprint.num_layers - 1})
+    entrances = ", ".join(map(str, phase.entrances))
+    what = {
+        Source.COMPUTE: "",
+        Source.RECORD: f", keeping what enters layer {entrances}",
+        Source.REPLAY: f", starting at layer {entrances} from what was kept",
+    }
+    return f"{when}: blocks {_runs(trained)} unfrozen{what[phase.source]}"
+
+
+_SOURCES = {
+    Source.COMPUTE: "the whole model",
+    Source.RECORD: "recording what the model makes",
+    Source.REPLAY: "training from what was recorded",
+}
+
+
+def _ranks(phase: Phase) -> list[int]:
+    return sorted({*phase.plan.ranks, *phase.evaluated.ranks})
+
+
+def _held(opened: Opened, phase: Phase, rank: int, several: bool) -> str:
+    plan, last = phase.plan, opened.blueprint.num_layers - 1
+    layers = layers_of(phase, rank)
+    weights = sum(opened.blueprint.weight_bytes(layer) for layer in layers) / 2**20
+    # Where only what is unfrozen changes, the line above says so once for all.
+    tuned = sum(rank in ranks for ranks in plan.trainers.values())
+    changes = several and phase.evaluation is not None
+    words = "" if changes else f"{tuned} of them tuned, "
+    routes = [[stage.rank for stage in plan.route(m)] for m in plan.micro_batches]
+    share, every = sum(rank in ranks for ranks in routes), len(routes)
+    fed = len(plan.routes) > 1 and plan.cycle == 1 and not changes
+    part = f", {share} of {every} micro-batches" if fed else ""
+    return (
+        f"rank {rank} on {opened.hosts[rank].name}: layers {_runs(layers)} of 0..{last}, "
+        f"{words}{weights:.1f} MiB{part}"
+    )
+
+
+def _runs(layers: Sequence[int]) -> str:
+    """Layers in words, as ``0, 3..5``."""
+    starts = [layer for layer in layers if layer - 1 not in layers]
+    stops = [layer for layer in layers if layer + 1 not in layers]
+    pairs = zip(starts, stops, strict=True)
+    return ", ".join(f"{a}..{b}" if a < b else str(a) for a, b in pairs)
+
+
+def stored(phases: tuple[Phase, ...]) -> list[dict[str, Any]]:
+    """The plan as plain values, as it is broadcast and kept in ``result.json``."""
+    return [phase_to_json(phase) for phase in phases]
 
 
 def micro_batches(training: TrainingSettings, examples: int) -> int:
@@ -51,16 +111,22 @@ def micro_batches(training: TrainingSettings, examples: int) -> int:
     return -(-min(training.batch_size, examples) // training.micro_batch_size)
 
 
-def _work(opened: Opened, batches: int, micro_batches: int) -> Work:
+def _work(opened: Opened, extent: Extent) -> Work:
     blueprint, settings = opened.blueprint, opened.settings
     memory = [host.free_memory // host.ranks for host in opened.hosts]
-    tokens = (settings.training.micro_batch_size, settings.task.max_length)
+    task = settings.task
+    target = (task.max_target_length,) if opened.purpose is Purpose.SEQ2SEQ else ()
+    tokens = (settings.training.micro_batch_size, task.max_length, *target)
     layers = {name: blueprint.layers_of(name) for name in opened.tuned}
     shared = any(len(occurs) > 1 for occurs in layers.values())
     return Work(
-        cost=estimate(blueprint, opened.tuned, tokens, memory),
+        cost=estimate(blueprint, opened.tuned, tokens, memory, settings.strategy.speeds),
+        bridge=blueprint.bridge,
         trainable=frozenset(layer for occurs in layers.values() for layer in occurs),
-        micro_batches=micro_batches,
-        batches=batches,
+        micro_batches=extent.micro_batches,
+        batches=extent.batches,
+        epoch=extent.epoch,
+        recorded=extent.recorded,
+        clients=extent.clients,
         joint_update=shared or settings.training.clip_norm > 0,
     )

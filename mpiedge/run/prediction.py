@@ -12,6 +12,7 @@ from mpiedge.comm.values import agree
 from mpiedge.model.purpose import Purpose
 from mpiedge.pipeline.engine import Engine
 from mpiedge.pipeline.feed import Feed
+from mpiedge.pipeline.turns import Settled
 from mpiedge.plan.partition import PartitionPlan
 from mpiedge.run.evaluation import Evaluation, observe, sizes
 from mpiedge.run.reopening import Reopened
@@ -77,8 +78,4 @@ def _run(model: Reopened, examples: Sequence[Encoded]) -> Tensor | None:
         portions=tuple(tuple(range(i, min(i + size, count))) for i in range(0, count, size)),
         feed=Feed(opened.task, examples, opened.blueprint.bridge),
     )
-    return observe(transport, Engine(transport, model.shard, _Logits(), _no_update), evaluation)
-
-
-def _no_update(plan: PartitionPlan) -> None:
-    raise AssertionError("a prediction trains nothing")
+    return observe(transport, Engine(transport, model.shard, _Logits(), Settled()), evaluation)

@@ -15,7 +15,7 @@ from mpiedge.model.restore import read_adapter
 from mpiedge.model.shard import Shard
 from mpiedge.plan.partition import PartitionPlan
 from mpiedge.run.opening import Opened, open_run
-from mpiedge.run.planning import plan_run
+from mpiedge.run.planning import Extent, plan_run
 from mpiedge.strategy.settings import StrategySettings
 
 
@@ -49,7 +49,7 @@ def reopen(folder: Path, settings: RunSettings, transport: Transport) -> Reopene
     # How the work was laid out for training says nothing about the ranks there are now.
     strategy = StrategySettings(name="pipeline" if transport.size > 1 else "standalone")
     opened = open_run(replace(settings, strategy=strategy), transport, beside=folder)
-    plan = plan_run(opened, batches=1, micro_batches=1)[0].plan.frozen()
+    plan = plan_run(opened, Extent(batches=1, micro_batches=1))[0].plan.frozen()
     shard = collectively(transport, lambda: _loaded(folder / "adapter", opened, plan))
     return Reopened(opened, plan, shard)
 

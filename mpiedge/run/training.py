@@ -1,84 +1,125 @@
-"""A training run: plan, load, run the phases batch by batch, evaluate, save."""
+"""A training run: phase by phase, batch by batch, evaluated and saved."""
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
 
 from mpiedge import __version__
-from mpiedge.comm.values import collectively, gather
+from mpiedge.comm.values import agree, collectively, gather
 from mpiedge.config import RunSettings, to_toml
 from mpiedge.model.export import origin_of, save_adapter
-from mpiedge.model.load import load
-from mpiedge.model.shard import Shard
 from mpiedge.model.tokenizer import open_tokenizer
-from mpiedge.pipeline.engine import Engine, MicroBatch, Portion
-from mpiedge.pipeline.feed import Feed, shuffled
-from mpiedge.pipeline.optimize import Update
-from mpiedge.pipeline.settings import TrainingSettings
-from mpiedge.plan.partition import PartitionPlan
+from mpiedge.pipeline.engine import Portion
 from mpiedge.plan.schedule import simulate
 from mpiedge.run import planning
-from mpiedge.run.clock import Clock
+from mpiedge.run.backbones import Visits, backbones
 from mpiedge.run.collecting import collect
-from mpiedge.run.evaluation import Evaluation, observe, validation_of
-from mpiedge.run.examples import Examples, count, read
+from mpiedge.run.completing import complete
+from mpiedge.run.evaluation import Evaluation, laid, observe, validation_of
+from mpiedge.run.first_values import first_values
 from mpiedge.run.journal import Journal
 from mpiedge.run.losses import Losses
 from mpiedge.run.opening import Opened
+from mpiedge.run.phases import Entered, begin, follow, refresh
+from mpiedge.run.preparing import Prepared, prepare
+from mpiedge.run.sources import Given, sources
 from mpiedge.run.usage import usage
-from mpiedge.strategy.strategy import Phase
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Everything one rank needs for the updates."""
-
-    opened: Opened
-    phases: tuple[Phase, ...]
-    examples: Examples
-    clock: Clock
-    shard: Shard
-    update: Update
-    engine: Engine
+from mpiedge.strategy.strategy import Phase, Source, layers_of
 
 
 def train(opened: Opened, journal: Journal) -> None:
     """Train as the settings say; the result goes to the journal's output directory."""
     run = prepare(opened, journal)
-    evaluation = validation_of(opened, run.phases[-1].plan, run.examples)
-    source = _training_source(run)
-    journal.begin()
-    for phase, updates in _portions(run):
-        start = time.monotonic()
-        _update(run, phase, updates, source, journal)
-        journal.trained(run.clock, updates.stop, time.monotonic() - start)
-        if run.clock.evaluates(updates.stop):
+    with run.kept():
+        here, done, level = None, 0, 0
+        for phase in run.phases:
+            stop = min(phase.until or done + phase.batches, run.clock.steps)
+            if phase.level >= level and done < stop:
+                here = _enter(run, phase, done, here, journal)
+                done = _work(run, here, range(done, stop), journal)
+                level = phase.level + (done < stop)
+        assert here is not None
+        _finish(run, here, journal)
+
+
+def _enter(
+    run: Prepared, phase: Phase, done: int, before: Entered | None, journal: Journal
+) -> Entered:
+    start, steps = time.monotonic(), run.clock.steps
+    if phase.source is Source.REPLAY and run.caches is not None:
+        completed = complete(run, before, phase)
+        before = completed.before
+        journal.completed(completed.recorded, completed.moved, completed.seconds)
+    if before is None:
+        here = begin(run.opened, phase, steps, first_values(run.opened, phase.plan))
+    else:
+        here = follow(run.opened, phase, steps, done, before)
+    if done == 0:
+        collectively(run.opened.transport, lambda: _begin_output(run.opened, journal))
+        journal.begin()
+    else:
+        journal.paused(time.monotonic() - start)
+    return here
+
+
+def _work(run: Prepared, here: Entered, updates: range, journal: Journal) -> int:
+    """The updates of a phase, and the evaluations between them; where in the run it has ended."""
+    clock, phase, losses = run.clock, here.phase, list[float]()
+    evaluation = _evaluation(run, here)
+    with sources(run, phase, updates) as given:
+        for portion in clock.portions(updates.start, updates.stop, phase.together):
             start = time.monotonic()
-            scores = evaluate(run, evaluation)
-            journal.evaluated(run.clock, updates.stop, scores, time.monotonic() - start)
-    _finish(run, journal)
+            if portion.start > updates.start:
+                here.turns.cross(phase.plan, portion.start)
+            losses += _update(run, here, portion, given, journal)
+            journal.trained(clock, portion.stop, time.monotonic() - start)
+            if clock.evaluates(portion.stop):
+                start = time.monotonic()
+                refresh(run.opened, here, phase.evaluated, portion.stop)
+                scores = evaluate(run, here, evaluation)
+                journal.evaluated(clock, portion.stop, scores, time.monotonic() - start)
+            if phase.watch and agree(run.opened.transport, phase.watch.plateau(losses)):
+                return portion.stop
+    return updates.stop
 
 
-def prepare(opened: Opened, journal: Journal) -> Prepared:
-    """Plan, read the examples and the weights; after this nothing a user gave can be wrong."""
-    transport, training = opened.transport, opened.settings.training
-    counts = count(opened)
-    clock = _clock(training, counts.train)
-    phases = planning.plan_run(opened, clock.steps, planning.micro_batches(training, counts.train))
-    plan = phases[0].plan
-    # Only ranks where routes start need the data, and rank 0 has read it.
-    notes = opened.task.notes if transport.rank == 0 else ()
-    for line in (*notes, *planning.described(opened, plan)):
-        journal.say(line)
-    examples = read(opened, plan, counts)
-    shard = collectively(transport, lambda: _shard(opened, plan))
-    update = Update(transport, shard, training, clock.steps)
-    engine = Engine(transport, shard, opened.task, update, training.seed)
-    collectively(transport, lambda: _begin_output(opened, journal))
-    return Prepared(opened, phases, examples, clock, shard, update, engine)
+def evaluate(run: Prepared, here: Entered, evaluation: Evaluation) -> dict[str, float]:
+    """The metrics of the validation examples, on rank 0; elsewhere nothing."""
+    transport, split = run.opened.transport, run.examples.validation
+    cache = run.caches.validation if run.caches else None
+    visits = Visits(evaluation.numbers(transport.rank), evaluation.examples)
+    with backbones(run.opened, here.phase.source, cache, visits, split) as made:
+        observed = observe(transport, here.engine, evaluation, made)
+    return {} if observed is None else run.opened.task.score(observed)
+
+
+def _evaluation(run: Prepared, here: Entered) -> Evaluation:
+    plan, examples = here.phase.evaluated, run.examples
+    if run.caches is None:
+        return validation_of(run.opened, plan, examples)
+    return laid(run.opened, plan, examples.validation, run.caches.validation.order)
+
+
+def _update(
+    run: Prepared, here: Entered, updates: range, given: Given, journal: Journal
+) -> list[float]:
+    """Run the updates of one portion; their losses, on rank 0."""
+    transport, plan = run.opened.transport, here.phase.plan.excerpt(updates)
+    timeline = simulate(plan, policy=here.phase.policy, batches=len(updates))
+    found: list[float] = []
+
+    def heard(batch: int, loss: float) -> None:
+        found.append(loss)
+        journal.step(run.clock, batch, loss, here.update.learning_rate(batch))
+
+    losses = Losses(transport, plan, updates.start, heard)
+    first = updates.start * len(plan.micro_batches)
+    actions = timeline.schedule.get(transport.rank, ())
+    here.engine.run(Portion(plan, actions, first, *given), losses)
+    losses.drain(updates.stop)
+    return found
 
 
 def _begin_output(opened: Opened, journal: Journal) -> None:
@@ -95,84 +136,16 @@ def _resolved(opened: Opened) -> RunSettings:
     return replace(opened.settings, task=task)
 
 
-def _clock(training: TrainingSettings, examples: int) -> Clock:
-    return Clock(
-        examples,
-        training.batch_size,
-        training.epochs,
-        training.max_steps,
-        training.evaluate_every,
-    )
-
-
-def _shard(opened: Opened, plan: PartitionPlan) -> Shard:
-    return load(
-        opened.blueprint,
-        plan.layers_of(opened.transport.rank),
-        opened.device,
-        tuned=opened.tuned,
-        seed=opened.settings.training.seed,
-    )
-
-
-def evaluate(run: Prepared, evaluation: Evaluation) -> dict[str, float]:
-    """The metrics of the validation examples, on rank 0; elsewhere nothing."""
-    observed = observe(run.opened.transport, run.engine, evaluation)
-    return {} if observed is None else run.opened.task.score(observed)
-
-
-def _portions(run: Prepared) -> Iterator[tuple[Phase, range]]:
-    start = 0
-    for phase in run.phases:
-        for updates in run.clock.portions(start, start + phase.batches):
-            yield phase, updates
-        start += phase.batches
-
-
-def _update(
-    run: Prepared,
-    phase: Phase,
-    updates: range,
-    source: Callable[[int], MicroBatch],
-    journal: Journal,
-) -> None:
-    """Run the updates of one portion."""
-    transport, plan = run.opened.transport, phase.plan
-    timeline = simulate(plan, policy=phase.policy, batches=len(updates))
-
-    def heard(batch: int, loss: float) -> None:
-        journal.step(run.clock, batch, loss, run.update.learning_rate(batch))
-
-    losses = Losses(transport, plan, updates.start, heard)
-    first = updates.start * len(plan.micro_batches)
-    actions = timeline.schedule.get(transport.rank, ())
-    run.engine.run(Portion(plan, actions, first, source), losses)
-    losses.drain(updates.stop)
-
-
-def _training_source(run: Prepared) -> Callable[[int], MicroBatch]:
-    opened, training = run.opened, run.opened.settings.training
-    size = planning.micro_batches(training, run.examples.counts.train)
-    lengths = [example.length for example in run.examples.train]
-    order = shuffled(lengths, training.batch_size, size, training.seed)
-    feed = Feed(opened.task, run.examples.train, opened.blueprint.bridge)
-
-    def source(number: int) -> MicroBatch:
-        batch, index = divmod(number, size)
-        return feed.micro_batch(order.batch(batch), index)
-
-    return source
-
-
-def _finish(run: Prepared, journal: Journal) -> None:
-    opened, plan = run.opened, run.phases[-1].plan
-    transport = opened.transport
-    weights = collect(transport, run.shard, plan)
+def _finish(run: Prepared, here: Entered, journal: Journal) -> None:
+    opened, transport = run.opened, run.opened.transport
+    weights = collect(transport, here.shard, here.phase, run.clock.steps - 1, opened.tuned)
     if weights is not None and journal.output is not None:
         _save(opened, weights, journal.output.adapter)
-    used = usage(transport, opened.device, run.engine.busy)
+    used = usage(transport, opened.device, here.busy)
     used["host"] = opened.host.name
-    used["layers"] = list(plan.layers_of(transport.rank))
+    used["layers"] = list(layers_of(here.phase, transport.rank))
+    if run.stored:
+        used["cache_bytes"] = run.stored
     ranks = gather(transport, used)
     journal.finish(
         {
@@ -182,7 +155,7 @@ def _finish(run: Prepared, journal: Journal) -> None:
             "steps": run.clock.steps,
             "labels": list(opened.labels),
             "ranks": ranks,
-            "plan": planning.stored(opened, run.phases),
+            "plan": planning.stored(run.phases),
         }
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from mpiedge.comm.ledger import total
+from mpiedge.comm.ledger import by_kind, total
 from mpiedge.comm.transport import Transport
 
 
@@ -18,6 +18,10 @@ def usage(transport: Transport, device: torch.device, busy: float) -> dict[str, 
         "bytes_sent": total(transport.ledger.sent()).bytes,
         "bytes_received": total(transport.ledger.received()).bytes,
         "busy_seconds": round(busy, 3),
+        "sent": {
+            kind: {"messages": count.messages, "bytes": count.bytes}
+            for kind, count in sorted(by_kind(transport.ledger.sent()).items())
+        },
     }
     if device.type == "cuda":
         used["peak_device_bytes"] = torch.cuda.max_memory_allocated(device)

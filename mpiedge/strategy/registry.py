@@ -4,15 +4,25 @@ from difflib import get_close_matches
 
 from mpiedge.errors import BadInput
 from mpiedge.strategy.baselines import data_parallel, pipeline, standalone
+from mpiedge.strategy.pac import pac
+from mpiedge.strategy.ring import ring
 from mpiedge.strategy.strategy import Strategy
 
-RESERVED = ("ring", "pac", "split", "deft", "fedlora", "splitlora")
+RESERVED = ("split", "deft", "fedlora", "splitlora")
 """Names of systems that this version does not have."""
+
+RECORDING = frozenset({"pac"})
+"""Those that keep what the frozen model makes, so adapter.kind has to be parallel."""
+
+AT_CLIENTS = frozenset({"ring"})
+"""Those whose examples stay with clients, each with examples of its own."""
 
 STRATEGIES: dict[str, Strategy] = {
     "standalone": standalone,
     "pipeline": pipeline,
     "data-parallel": data_parallel,
+    "pac": pac,
+    "ring": ring,
 }
 
 

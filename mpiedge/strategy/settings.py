@@ -12,12 +12,69 @@ class StrategySettings:
     name: str = setting(
         "pipeline",
         "standalone: one rank; pipeline: the layers cut over all ranks, 1F1B; data-parallel: the "
-        "whole model on every rank",
+        "whole model on every rank; pac: a pipeline of replicated stages that keeps what the "
+        "frozen model computes, then data-parallel from that; ring: data stays on its device, "
+        "blocks in a ring, adapters unfreeze from the top",
     )
     layers: list[int] = setting(
         [],
-        "pipeline: how many layers each rank holds, embedding and head counted; left out: planned",
+        "pipeline: how many layers each rank holds, pac: how many each stage holds, embedding and "
+        "head counted; ring: how many blocks each rank of strategy.order holds; left out: planned",
+    )
+    groups: list[str] = setting(
+        [],
+        'pac: the ranks of each stage while recording, as in ["0,1", "2"]; left out: planned',
+    )
+    mixed: bool = setting(
+        True, "pac: whether a stage may have layers of both the encoder and the decoder"
     )
     shares: list[float] = setting(
-        [], "data-parallel: relative share of a batch for each rank; left out: equal"
+        [],
+        "data-parallel, pac: relative share of a batch for each rank; left out: by speed",
     )
+    clients: int = setting(
+        0,
+        "ring: data clients, whatever the number of ranks; client c is on rank c modulo the "
+        "ranks; 0: as many as task.client_files names, else as there are ranks",
+        least=0,
+    )
+    order: list[int] = setting(
+        [], "ring: ranks in ring order, lowest block first; left out: planned"
+    )
+    turn: str = setting(
+        "batch",
+        "ring: how long a client is the initiator: batch: strategy.turn_batches batches; epoch: "
+        "all its batches of an epoch; data: a batch, in proportion to its data",
+        choices=("batch", "epoch", "data"),
+    )
+    turn_batches: int = setting(1, "ring: batches of a turn, with turn = batch", least=1)
+    unfreeze: str = setting(
+        "interval",
+        "ring: interval: strategy.step more blocks every strategy.interval batches; plateau: "
+        "whenever the loss falls no more",
+        choices=("interval", "plateau"),
+    )
+    depth: int = setting(1, "ring: blocks that are trained at first, counted from the top", least=1)
+    step: int = setting(1, "ring: how many blocks more each time; 0: never any", least=0)
+    interval: int = setting(20, "ring: batches from one depth to the next; 0: never", least=0)
+    depths: list[int] = setting(
+        [], "ring: the depths themselves, one an interval or plateau; the last one stays"
+    )
+    patience: int = setting(
+        20, "ring: batches over which the mean loss is compared for a plateau", least=1
+    )
+    tolerance: float = setting(
+        0.01, "ring: a plateau is where the mean loss falls by less than this part", least=0
+    )
+    prefix_cache: bool = setting(
+        False,
+        "ring: from the second epoch on, start at the lowest unfrozen block, from what entered it "
+        "in the first; kept on the disk of the device that needs it, see cache.folder",
+    )
+    run_ahead: bool = setting(
+        True, "ring: frozen blocks go on with the next batches; false: one batch after the other"
+    )
+    in_flight: int = setting(
+        0, "ring: micro-batches that a stage holds at most; 0: as many as memory allows", least=0
+    )
+    speeds: list[float] = setting([], "relative speed of each rank; left out: equal")

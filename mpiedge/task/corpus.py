@@ -8,9 +8,10 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from mpiedge.errors import BadInput
-from mpiedge.task.files import locate
+from mpiedge.task.files import locate, locate_validation
 from mpiedge.task.formats import read_table
 from mpiedge.task.hub import hub_table
 from mpiedge.task.settings import TaskSettings
@@ -28,10 +29,13 @@ class Corpus:
     settings: TaskSettings
     seed: int
     hub_validation: str = ""  # the hub's name for the validation split; empty: not on the hub
+    own: str = ""  # a client's own training file; ``task.data`` then has no training rows
 
     @cached_property
     def labelled(self) -> Table:
         """All rows of the training file: what the labels are taken from."""
+        if self.own:
+            return _filled(read_table(locate(self.own).train), "train")
         if self._on_hub:
             return _filled(hub_table(self.settings.name, "train"), "train")
         return _filled(read_table(locate(self.settings.data).train), "train")
@@ -65,6 +69,8 @@ class Corpus:
 
     @cached_property
     def _cut(self) -> bool:
+        if self.own:
+            return False
         return not self._on_hub and locate(self.settings.data).validation is None
 
     @cached_property
@@ -73,7 +79,10 @@ class Corpus:
             return self.labelled.take(self._held_out)
         if self._on_hub:
             return _filled(hub_table(self.settings.name, self.hub_validation), "validation")
-        path = locate(self.settings.data).validation
+        if self.own:
+            path: Path | None = locate_validation(self.settings.data)
+        else:
+            path = locate(self.settings.data).validation
         assert path is not None
         return _filled(read_table(path), "validation")
 

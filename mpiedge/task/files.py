@@ -35,6 +35,14 @@ def locate(data: str) -> Files:
     return Files(path, None)
 
 
+def locate_validation(data: str) -> Path:
+    """The file with the validation examples, where ``task.data`` gives nothing else."""
+    path = Path(data).expanduser()
+    if path.is_dir():
+        return _first(path, VALIDATION_NAMES)
+    return locate(data).train
+
+
 def _first(folder: Path, stems: tuple[str, ...]) -> Path:
     endings = [ending + packed for ending in READERS for packed in ("", ".gz")]
     for stem in stems:

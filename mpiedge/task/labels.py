@@ -4,6 +4,7 @@ An official label set is given by names, and files carry either the name or the 
 were collected from a file are exactly what the file says, so there an id is no label.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from mpiedge.errors import BadInput
@@ -42,9 +43,38 @@ def collect_labels(table: Table, column: str) -> tuple[str, ...]:
             f"{table.source}: every row has the label {found[0]!r}; a classification needs two "
             f"labels or more"
         )
+    return in_order(names)
+
+
+def in_order(names: Collection[str]) -> tuple[str, ...]:
+    """Labels in the order of their ids: numbers by size, else by the alphabet."""
     if all(name.isdecimal() for name in names):
         return tuple(sorted(names, key=lambda name: (int(name), name)))
     return tuple(sorted(names))
+
+
+def united(each: Sequence[Collection[str]]) -> tuple[str, ...]:
+    """The labels of all clients together.
+
+    Raises BadInput where there are not two, and where a client has several labels of which no
+    other client has any: most likely the same things under other names.
+    """
+    names = frozenset().union(*each)
+    if "" in names or len(names) < 2:
+        found = ", ".join(map(repr, sorted(names)))
+        raise BadInput(
+            f"task.client_files: the labels of all clients together are {found}; a classification "
+            f"needs two labels or more, none of them empty"
+        )
+    for client, own in enumerate(each):
+        others = frozenset().union(*(other for other in each if other is not own))
+        if len(own) > 1 and others and others.isdisjoint(own):
+            raise BadInput(
+                f"task.client_files: client {client} has the labels {', '.join(sorted(own))}, the "
+                f"others {', '.join(sorted(others))}, and none in common; give the same things "
+                f"the same names, or name all labels in task.labels"
+            )
+    return in_order(names)
 
 
 def numbers(table: Table, column: str) -> list[float]:

@@ -7,6 +7,7 @@ from transformers import PreTrainedTokenizerBase
 from mpiedge.errors import BadInput
 from mpiedge.task.classification import Classification
 from mpiedge.task.collate import Padding
+from mpiedge.task.columns import labelled_columns
 from mpiedge.task.corpus import Corpus
 from mpiedge.task.labels import LabelSet
 from mpiedge.task.language import Language
@@ -26,11 +27,15 @@ def open_task(
     seed: int,
     decoder_start: int | None = None,
     target_tokenizer: PreTrainedTokenizerBase | None = None,
+    own: str = "",
 ) -> Task:
-    """The task of a run; ``decoder_start`` is given just when the model has a decoder apart."""
+    """The task of a run; ``decoder_start`` is given just when the model has a decoder apart.
+
+    ``own`` is the training file of a client that has one.
+    """
     known = recipe(settings.name)
     _check(settings, known)
-    corpus = Corpus(_columns_filled(settings, known), seed, known.hub_validation)
+    corpus = Corpus(_columns_filled(settings, known), seed, known.hub_validation, own)
     encoder = TextEncoder(tokenizer, settings.max_length)
     padding = Padding(encoder.pad, left=tokenizer.padding_side == "left")
     if known.purpose == "seq2seq":
@@ -44,6 +49,19 @@ def open_task(
     if known.purpose == "regression":
         return Regression(corpus, text_input, known.metric)
     return Classification(corpus, text_input, known.metric, _labels(settings, known))
+
+
+def label_names(settings: TaskSettings, own: str) -> tuple[str, ...]:
+    """The labels that occur in a client's file; none where the task has no labels of its own.
+
+    An official task's labels are known without looking.
+    """
+    known = recipe(settings.name)
+    if known.purpose != "classification" or known.labels or settings.labels:
+        return ()
+    filled = _columns_filled(settings, known)
+    table = Corpus(filled, 0, own=own).labelled
+    return tuple(sorted(set(table.column(labelled_columns(table, filled).label, "task.label"))))
 
 
 def _columns_filled(settings: TaskSettings, known: Recipe) -> TaskSettings:

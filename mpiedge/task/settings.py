@@ -29,6 +29,18 @@ class TaskSettings:
         [],
         "classification: the labels in the order of their ids; left out: those in the train file",
     )
+    client_files: list[str] = setting(
+        [],
+        "ring: the training file of each data client, read on that client's rank alone; task.data "
+        "then gives the validation examples, read on rank 0",
+    )
+    split: str = setting(
+        "iid",
+        "ring: how the training examples of task.data are divided among clients where they have "
+        "no files of their own: evenly, by Dirichlet shares of each label, or sorted by label",
+        choices=("iid", "dirichlet", "label"),
+    )
+    alpha: float = setting(0.5, "ring: split dirichlet's parameter; smaller: more uneven", above=0)
     max_length: int = setting(128, "tokens kept of an example")
     max_target_length: int = setting(128, "seq2seq: tokens kept of an output text")
     target_tokenizer: str = setting(

@@ -8,10 +8,8 @@ import torch
 from transformers import AutoModelForSeq2SeqLM, AutoModelForSequenceClassification
 
 from mpiedge.errors import BadInput
-from mpiedge.model.blueprint import open_model
 from mpiedge.model.families import FAMILIES, family_of, head_of
 from mpiedge.model.purpose import Purpose
-from mpiedge.model.settings import ModelSettings
 from tests.model.rows import batch, late, loaded, opened
 from tests.models import POSITIONS, save_tiny, tiny_model
 
@@ -149,12 +147,6 @@ def test_a_decoder_without_a_first_token(tmp_path: Path) -> None:
     path.write_text(json.dumps(config))
     with pytest.raises(BadInput, match="add decoder_start_token_id to its config.json"):
         opened(tmp_path, Purpose.SEQ2SEQ)
-
-
-def test_fewer_bits_are_not_yet_available(tiny: dict[str, Path]) -> None:
-    settings = ModelSettings(name=str(tiny["bert"]), quantize="int8")
-    with pytest.raises(BadInput, match="model.quantize: int8 is not yet available"):
-        open_model(settings, Purpose.CLASSIFICATION, 2)
 
 
 def test_a_checkpoint_in_half_precision_is_read_into_the_precision_asked_for(

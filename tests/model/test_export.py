@@ -22,6 +22,7 @@ from tests.models import FAMILIES, save_tiny, tiny_model
 
 LORA = AdapterSettings(r=4)
 FULL = AdapterSettings(kind="full")
+SIDE = AdapterSettings(kind="parallel", reduction=2)
 WIDE = {
     "bert": ["query", "dense"],
     "roberta": ["query", "dense"],
@@ -169,7 +170,9 @@ def test_loading_logs_nothing_but_the_new_head(bases, tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("settings", [LORA, AdapterSettings(kind="bottleneck", bottleneck=2), FULL])
+@pytest.mark.parametrize(
+    "settings", [LORA, AdapterSettings(kind="bottleneck", bottleneck=2), SIDE, FULL]
+)
 def test_saving_again_replaces_and_leaves_nothing_beside(settings, bases, tmp_path):
     purpose = Purpose.CLASSIFICATION
     model, tuned = trained(bases["bert"], "bert", purpose, settings)
@@ -214,6 +217,7 @@ def test_a_folder_that_cannot_be_written(bases, tmp_path):
         ("h.0.c_attn.lora_A.default.weight", "base_model.model.h.0.c_attn.lora_A.weight"),
         ("x.query.lora_B.default.weight", "base_model.model.x.query.lora_B.weight"),
         ("x.dense.adapter_up.bias", "base_model.model.x.dense.adapter_up.bias"),
+        ("side.gate.3", "base_model.model.side.gate.3"),
         ("classifier.weight", "base_model.model.classifier.weight"),
     ],
 )

@@ -26,8 +26,9 @@ def resident(field):
     lines = dict(line.split(":", 1) for line in open("/proc/self/status"))
     return int(lines[field].split()[0]) * 1024
 
-folder, dtype, first, last, tuned = sys.argv[1:]
-blueprint = open_model(ModelSettings(name=folder, dtype=dtype), Purpose.CLASSIFICATION, 2)
+folder, dtype, first, last, tuned, quantize = sys.argv[1:]
+settings = ModelSettings(name=folder, dtype=dtype, quantize=quantize)
+blueprint = open_model(settings, Purpose.CLASSIFICATION, 2)
 layers = range(int(first), int(last))
 names = frozenset(name for layer in layers for name in blueprint.parameters(layer))
 # Whatever is imported late must not be counted as weights.
@@ -35,7 +36,8 @@ load(blueprint, [blueprint.num_layers - 1])
 before = resident("VmRSS")
 shard = load(blueprint, layers, tuned=names if tuned == "tuned" else frozenset())
 # A weight counts when it is read, were it a mapped part of its file.
-total = sum(float(each.sum()) for layer in layers for each in shard.parameters_of(layer).values())
+read = shard.parameters_of if quantize == "none" else lambda layer: {}
+total = sum(float(each.sum()) for layer in layers for each in read(layer).values())
 print(resident("VmHWM") - before, sum(map(blueprint.weight_bytes, layers)))
 """
 
@@ -58,10 +60,10 @@ def torch_folder(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return path
 
 
-def measured(folder: Path, dtype: str, tuned: str) -> tuple[int, int, int]:
+def measured(folder: Path, dtype: str, tuned: str, quantize: str = "none") -> tuple[int, int, int]:
     """Bytes that loading a third of the layers took at its highest, of those, and of the model."""
     layers = range(1, 1 + BLOCKS // 3)
-    arguments = [str(folder), dtype, str(layers.start), str(layers.stop), tuned]
+    arguments = [str(folder), dtype, str(layers.start), str(layers.stop), tuned, quantize]
     command = [sys.executable, "-c", LOAD_AND_READ, *arguments]
     result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     peak, weights = map(int, result.stdout.split())
@@ -86,3 +88,11 @@ def test_weights_are_converted_one_by_one(folder: Path) -> None:
     assert 0.15 * whole < weights < 0.18 * whole
     # One tensor as it was stored, and what torch needs to add up numbers of sixteen bits.
     assert 0.95 * weights < peak < weights + 40 * MIB
+
+
+@pytest.mark.parametrize(("quantize", "share"), [("int8", 0.258), ("int4", 0.133)])
+def test_weights_are_quantised_one_by_one(folder: Path, quantize: str, share: float) -> None:
+    peak, weights, whole = measured(folder, "float32", "frozen", quantize)
+    assert 0.3 * share * whole < weights < 0.36 * share * whole
+    # One tensor as it was stored, and a piece of it on its way into codes.
+    assert 0.95 * weights < peak < weights + 24 * MIB

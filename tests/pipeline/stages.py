@@ -97,6 +97,19 @@ class Left(NamedTuple):
         return Counter({to: n.messages for (what, to), n in self.sent.items() if what is kind})
 
 
+@dataclass(frozen=True)
+class _Noting:
+    """Takes note of the plans that are updated by, and does nothing else."""
+
+    updates: list[PartitionPlan]
+
+    def arrive(self, plan: PartitionPlan, index: int, batch: int, stage: Stage) -> None:
+        return
+
+    def update(self, plan: PartitionPlan, index: int, batch: int) -> None:
+        self.updates.append(plan.batch(index))
+
+
 def compute(
     folder: Path, plan: PartitionPlan, source: Source = rows, seed: int = 0, first: int = 0
 ) -> list[Left]:
@@ -104,7 +117,7 @@ def compute(
 
     def body(transport: Transport) -> Left:
         shard, updates = shard_of(folder, plan, transport.rank), list[PartitionPlan]()
-        engine = Engine(transport, shard, CrossEntropy(), updates.append, seed)
+        engine = Engine(transport, shard, CrossEntropy(), _Noting(updates), seed)
         heard = Heard()
         actions = simulate(plan).schedule[transport.rank]
         engine.run(Portion(plan, actions, first, source), heard)

@@ -65,7 +65,7 @@ def test_each_update_moves_by_its_own_rate(shard: Shard) -> None:
     for step in range(4):
         before = weights(shard)
         give(shard, 0.25)
-        made(PLAN)
+        made(PLAN, step)
         moved = before - weights(shard)
         expected = torch.full_like(moved, 0.25 * made.learning_rate(step))
         torch.testing.assert_close(moved, expected, rtol=0, atol=1e-6)
@@ -74,7 +74,7 @@ def test_each_update_moves_by_its_own_rate(shard: Shard) -> None:
 
 def test_gradients_are_cleared(shard: Shard) -> None:
     give(shard, 1.0)
-    update(shard)(PLAN)
+    update(shard)(PLAN, 0)
     assert all(parameter.grad is None for parameter in shard.tuned_parameters().values())
 
 
@@ -84,14 +84,14 @@ def test_a_gradient_longer_than_the_limit_is_shortened_to_it(
 ) -> None:
     before = weights(shard)
     give(shard, before.numel() ** -0.5)  # of norm 1
-    update(shard, learning_rate=1.0, clip_norm=clip)(PLAN)
+    update(shard, learning_rate=1.0, clip_norm=clip)(PLAN, 0)
     assert float((before - weights(shard)).norm()) == pytest.approx(factor, rel=1e-4)
 
 
 def test_adamw_moves_every_weight_by_the_rate_at_first(shard: Shard) -> None:
     before = weights(shard)
     give(shard, 1e-3)
-    update(shard, optimizer="adamw", learning_rate=0.01)(PLAN)
+    update(shard, optimizer="adamw", learning_rate=0.01)(PLAN, 0)
     torch.testing.assert_close(
         before - weights(shard), torch.full_like(before, 0.01), atol=1e-5, rtol=0
     )
@@ -101,11 +101,11 @@ def test_decay_is_decoupled_in_adamw_and_a_penalty_in_sgd(shard: Shard) -> None:
     for optimizer in ("adamw", "sgd"):
         before = weights(shard)
         give(shard, 0.0)
-        update(shard, optimizer=optimizer, learning_rate=0.1, weight_decay=0.5)(PLAN)
+        update(shard, optimizer=optimizer, learning_rate=0.1, weight_decay=0.5)(PLAN, 0)
         torch.testing.assert_close(weights(shard), before * 0.95)
     before = weights(shard)
     give(shard, 1e-3)
-    update(shard, optimizer="adamw", learning_rate=0.1, weight_decay=0.5)(PLAN)
+    update(shard, optimizer="adamw", learning_rate=0.1, weight_decay=0.5)(PLAN, 0)
     torch.testing.assert_close(weights(shard), before * 0.95 - 0.1, atol=1e-4, rtol=0)
 
 
@@ -123,19 +123,19 @@ def test_an_update_goes_on_where_another_left_off(bert: Path, optimizer: str) ->
     for step in range(4):
         for shard, made in ((through, whole), (first, begun)):
             give(shard, (-0.5) ** step)
-            made(PLAN)
+            made(PLAN, step)
     second = shard_of(bert, PLAN, 0)
     with torch.no_grad():
         for name, parameter in second.tuned_parameters().items():
             parameter.copy_(first.tuned_parameters()[name])
     settings = TrainingSettings(**{**PLAIN, **changes})
-    resumed = Update(alone(), second, settings, 10, done=4, moments=begun.moments)
+    resumed = Update(alone(), second, settings, 10, moments=begun.moments)
     for step in range(4, 8):
         for shard, made in ((through, whole), (second, resumed)):
             give(shard, (-0.5) ** step)
-            made(PLAN)
+            made(PLAN, step)
     assert torch.equal(weights(second), weights(through))
     assert {len(kept) for kept in begun.moments.values()} == ({3} if optimizer == "adamw" else {0})
     give(first, 1.0)
-    begun(PLAN)
+    begun(PLAN, 8)
     assert not torch.equal(weights(first), weights(second))

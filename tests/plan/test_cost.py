@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from mpiedge.plan.cost import CostModel, Device, LayerProfile, Link, UnitCost
@@ -42,3 +44,60 @@ def test_unit_cost() -> None:
     unit, stage = UnitCost(), Stage(0, range(2))
     assert (unit.forward(stage), unit.backward(stage, True)) == (1.0, 1.0)
     assert (unit.send(stage, stage), unit.update(0)) == (0.0, 0.0)
+
+
+_SIDE = LayerProfile(
+    forward=1.0,
+    backward=0.2,
+    weights=1000,
+    tuned=40,
+    activation=64,
+    boundary=800,
+    gradient=100,
+    working=500,
+    forward_start=0.2,
+    backward_start=0.1,
+    frozen_forward=0.75,
+    frozen_weights=960,
+)
+_BESIDE = CostModel((_SIDE,) * 3, (Device(1.0, 10**6),) * 2, Link(1000.0, 0.5), rows=4)
+
+
+def test_gradients_that_return_may_be_fewer_bytes_than_were_sent() -> None:
+    below, above = Stage(0, range(2)), Stage(1, range(2, 3))
+    assert _BESIDE.send(below, above) == pytest.approx(0.5 + 0.8)
+    assert _BESIDE.send(above, below) == pytest.approx(0.5 + 0.1)
+
+
+def test_what_only_computing_needs_is_counted_once() -> None:
+    stage = Stage(0, range(3), frozenset({0, 1, 2}))
+    assert _BESIDE.memory(stage, lowest=True, in_flight=2) == 3000 + 360 + 2 * 192 + 500
+
+
+@pytest.mark.parametrize(("rows", "forward", "backward"), [(2, 0.6, 0.15), (12, 2.6, 0.4)])
+def test_other_numbers_of_rows_take_the_start_and_so_much_each(
+    rows: int, forward: float, backward: float
+) -> None:
+    other = _BESIDE.at(rows)
+    assert other.forward(Stage(0, range(1))) == pytest.approx(forward)
+    assert other.backward(Stage(0, range(1)), lowest=False) == pytest.approx(backward)
+    assert other.layers[0].frozen_forward == pytest.approx(0.75 * forward)
+    assert other.layers[0].activation == 64 * rows // 4
+    assert (other.layers[0].boundary, other.layers[0].gradient) == (200 * rows, 25 * rows)
+    assert (other.layers[0].weights, other.layers[0].tuned) == (1000, 40)
+    assert other.at(4).forward(Stage(0, range(1))) == pytest.approx(1.0)
+
+
+def test_a_replay_leaves_the_backbone_out() -> None:
+    replay = _BESIDE.replaying()
+    assert replay.forward(Stage(0, range(2))) == pytest.approx(0.5)
+    assert replay.backward(Stage(0, range(2)), lowest=False) == pytest.approx(0.4)
+    assert replay.layers[0].weights == 40
+    assert replay.layers[0].working == 0
+    assert replay.at(8).forward(Stage(0, range(1))) == pytest.approx(0.05 + 0.2 * 2)
+    assert replay.replaying() == replay
+
+
+def test_without_a_side_network_a_replay_costs_the_same() -> None:
+    assert COST.replaying() == COST
+    assert replace(COST.at(3), rows=1).layers[0].forward == 3.0

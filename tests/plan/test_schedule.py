@@ -2,6 +2,7 @@
 
 import random
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pytest
@@ -101,6 +102,9 @@ class _RandomCost:
 
     def update(self, rank: int) -> float:
         return self._seconds("update", rank)
+
+    def travel(self, source: int, dest: int, layers: Iterable[int]) -> float:
+        return self._seconds("travel", source, dest)
 
 
 def _random_plan(chance: random.Random) -> PartitionPlan:

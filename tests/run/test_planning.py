@@ -12,7 +12,7 @@ from mpiedge.errors import BadInput
 from mpiedge.pipeline.settings import TrainingSettings
 from mpiedge.plan.partition import from_json
 from mpiedge.run.opening import Opened, open_run
-from mpiedge.run.planning import described, micro_batches, plan_run, stored
+from mpiedge.run.planning import Extent, described, micro_batches, plan_run, stored
 from mpiedge.strategy.strategy import Phase
 from tests.runs import settings
 
@@ -24,7 +24,7 @@ def planned(
 
     def body(transport: Transport) -> tuple[Opened, tuple[Phase, ...]]:
         opened = open_run(given, transport)
-        return opened, plan_run(opened, batches=7, micro_batches=4)
+        return opened, plan_run(opened, Extent(batches=7, micro_batches=4))
 
     return run_ranks(ranks, body)
 
@@ -54,7 +54,7 @@ def test_only_rank_0_decides(bert: Path, requests: Path, monkeypatch: pytest.Mon
 def test_the_plan_in_sentences(bert: Path, requests: Path) -> None:
     strategy = {"name": "pipeline", "layers": [2, 3]}
     opened, (phase,) = planned(bert, requests, 2, strategy=strategy)[0]
-    first, second = described(opened, phase.plan)
+    first, second = described(opened, (phase,))
     host = opened.host.name
     assert first.startswith(f"rank 0 on {host}: layers 0..1 of 0..4, 1 of them tuned, 0.")
     assert second.startswith(f"rank 1 on {host}: layers 2..4 of 0..4, 3 of them tuned, 0.")
@@ -63,13 +63,13 @@ def test_the_plan_in_sentences(bert: Path, requests: Path) -> None:
 def test_shares_of_a_batch_in_sentences(bert: Path, requests: Path) -> None:
     strategy = {"name": "data-parallel", "shares": [3.0, 1.0]}
     opened, (phase,) = planned(bert, requests, 2, strategy=strategy)[0]
-    ends = [line.partition("MiB")[2] for line in described(opened, phase.plan)]
+    ends = [line.partition("MiB")[2] for line in described(opened, (phase,))]
     assert ends == [", 3 of 4 micro-batches", ", 1 of 4 micro-batches"]
 
 
 def test_a_stored_plan_reads_back(bert: Path, requests: Path) -> None:
-    opened, phases = planned(bert, requests, 2, strategy={"name": "data-parallel"})[0]
-    (kept,) = stored(opened, phases)
+    _, phases = planned(bert, requests, 2, strategy={"name": "data-parallel"})[0]
+    (kept,) = stored(phases)
     assert kept["batches"] == 7
     assert from_json(kept) == phases[0].plan
 
@@ -103,7 +103,7 @@ def test_a_model_too_large_for_the_memory_there_is(bert: Path, requests: Path) -
         opened = open_run(given, transport)
         small = replace(opened, hosts=tuple(h._replace(free_memory=2000) for h in opened.hosts))
         with pytest.raises(BadInput) as bad:
-            plan_run(small, 1, 1)
+            plan_run(small, Extent(1, 1))
         return str(bad.value)
 
     said, same = run_ranks(2, body)

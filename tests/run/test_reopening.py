@@ -12,6 +12,7 @@ from mpiedge.comm.threads import run_ranks
 from mpiedge.comm.transport import Transport
 from mpiedge.errors import BadInput
 from mpiedge.pipeline.engine import Engine
+from mpiedge.pipeline.turns import Settled
 from mpiedge.run.evaluation import observe, validation_of
 from mpiedge.run.examples import count, read
 from mpiedge.run.reopening import reopen, settings_of
@@ -38,9 +39,9 @@ def scores(folder: Path, ranks: int) -> dict[str, float]:
     def body(transport: Transport) -> dict[str, float]:
         model = reopen(folder, settings_of(folder), transport)
         opened = model.opened
-        examples = read(opened, model.plan, count(opened, ("validation",)))
+        examples = read(opened, model.plan.starts, count(opened, ("validation",)))
         assert len(examples.train) == 0
-        engine = Engine(transport, model.shard, opened.task, lambda plan: None)
+        engine = Engine(transport, model.shard, opened.task, Settled())
         rows = observe(transport, engine, validation_of(opened, model.plan, examples))
         transport.close()
         return {} if rows is None else opened.task.score(rows)

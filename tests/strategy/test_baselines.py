@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 from mpiedge.errors import BadInput
 from mpiedge.plan.cost import CostModel, Device, LayerProfile, Link
-from mpiedge.strategy.baselines import apportion, data_parallel, pipeline, standalone
+from mpiedge.strategy.baselines import data_parallel, pipeline, standalone
+from mpiedge.strategy.pac import pac
 from mpiedge.strategy.registry import STRATEGIES, strategy
 from mpiedge.strategy.settings import StrategySettings
 from mpiedge.strategy.strategy import Work
@@ -58,6 +61,13 @@ def test_data_parallel_keeps_to_unequal_shares() -> None:
     assert sorted(phase.plan.assignment) == [0] * 6 + [1] * 2
 
 
+def test_data_parallel_goes_by_speed_where_no_shares_are_given() -> None:
+    work = _work(2, micro_batches=6)
+    fast = replace(work, cost=replace(work.cost, devices=(Device(2.0, 10**9), Device(1.0, 10**9))))
+    (phase,) = data_parallel(StrategySettings(), fast)
+    assert sorted(phase.plan.assignment) == [0] * 4 + [1] * 2
+
+
 @pytest.mark.parametrize("shares", [[1.0], [1.0, 0.0], [1.0, -1.0]])
 def test_shares_that_do_not_fit_are_bad_input(shares: list[float]) -> None:
     with pytest.raises(BadInput, match="strategy.shares"):
@@ -69,25 +79,10 @@ def test_fewer_micro_batches_than_ranks_is_bad_input() -> None:
         data_parallel(StrategySettings(), _work(3, micro_batches=2))
 
 
-@pytest.mark.parametrize("total", [3, 4, 7, 20])
-@pytest.mark.parametrize("shares", [[1, 1, 1], [5, 1, 1], [0.01, 1, 1], [100, 1, 1]])
-def test_apportioning_gives_everything_away_and_one_to_each(
-    total: int, shares: list[float]
-) -> None:
-    counts = apportion(total, shares)
-    assert sum(counts) == total
-    assert min(counts) >= 1
-
-
-def test_apportioning_is_in_proportion() -> None:
-    assert apportion(10, [1, 2, 2]) == (2, 4, 4)
-    with pytest.raises(ValueError, match="2 things"):
-        apportion(2, [1, 1, 1])
-
-
 def test_an_unknown_strategy_lists_the_near_one() -> None:
     with pytest.raises(BadInput, match="did you mean pipeline"):
         strategy("pipline")
     with pytest.raises(BadInput, match="'ring' is not in this version, which has standalone"):
         strategy("ring")
+    assert strategy("pac") is pac
     assert strategy("standalone") is STRATEGIES["standalone"]

@@ -1,0 +1,69 @@
+"""Whole runs as a user starts them, each in processes of its own: their time and their memory."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from mpiedge.config import to_toml
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+NAP = 0.02  # seconds between two looks at a process
+
+
+def train(setup, name, settings, ranks=1, watch=None):
+    """Run ``mpiedge train`` and read its result; ``watch`` sees the process and the output."""
+    run, output = setup.folder / f"{name}.toml", setup.folder / name
+    run.write_text(to_toml(settings), encoding="utf-8")
+    command = ["train", str(run), "--output-dir", str(output)]
+    if ranks > 1:
+        command = ["launch", "-n", str(ranks), "--", *command]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mpiedge", *command], env=ENVIRONMENT, stdout=subprocess.DEVNULL
+    )
+    if watch is not None:
+        watch(process, output)
+    if process.wait() != 0:
+        raise SystemExit(f"{name} failed")
+    return json.loads((output / "result.json").read_text(encoding="utf-8"))
+
+
+def seconds(result):
+    """Seconds of training: every epoch, and what lies between the phases."""
+    between = result.get("caching", {}).get("seconds", 0.0)
+    return [epoch["seconds"] for epoch in result["epochs"]], between
+
+
+class Phase2:
+    """The memory of a process once it trains from what was recorded."""
+
+    def __init__(self, updates):
+        self._updates = updates  # of the first phase
+        self.after = self.most = 0  # bytes: at its first look, and the most ever
+
+    def __call__(self, process, output):
+        """Wait for the first update that is replayed; from there on look until the end."""
+        status = Path(f"/proc/{process.pid}/status")
+        while process.poll() is None and _steps(output) <= self._updates:
+            time.sleep(NAP)
+        self.after = _bytes(status, "VmRSS")
+        Path(f"/proc/{process.pid}/clear_refs").write_text("5", encoding="ascii")
+        while process.poll() is None:
+            self.most = _bytes(status, "VmHWM") or self.most
+            time.sleep(NAP)
+
+
+def _steps(output):
+    file = output / "metrics.jsonl"
+    return file.read_text(encoding="utf-8").count('"loss": ') if file.exists() else 0
+
+
+def _bytes(status, name):
+    """A line of a process's status; 0 when it is about to end."""
+    try:
+        lines = status.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))

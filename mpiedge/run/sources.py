@@ -1,0 +1,82 @@
+"""What the engine is given in a phase: the micro-batches that enter, and what is kept of them.
+
+Apart from training, which only needs to know that there is something to train on.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from mpiedge.pipeline.engine import Backbones, MicroBatch, Source
+from mpiedge.pipeline.feed import Feed
+from mpiedge.run.backbones import Visits, backbones
+from mpiedge.run.clients import ClientFeed, Turnus
+from mpiedge.run.preparing import Prepared
+from mpiedge.strategy import strategy
+from mpiedge.strategy.strategy import Phase
+
+
+class Given(NamedTuple):
+    """Where the micro-batches of a phase come from."""
+
+    source: Source
+    backbones: Backbones | None = None
+    answers: Source | None = None
+
+
+@contextmanager
+def sources(run: Prepared, phase: Phase, updates: range) -> Iterator[Given]:
+    """What is needed for these updates of the run."""
+    if run.clients is not None:
+        with _of_clients(run, phase, updates) as given:
+            yield given
+        return
+    cache = run.caches.train if run.caches else None
+    visits = Visits(_visited(run, phase, updates), _examples(run))
+    with backbones(run.opened, phase.source, cache, visits, run.examples.train) as made:
+        yield Given(_feeding(run), made)
+
+
+@contextmanager
+def _of_clients(run: Prepared, phase: Phase, updates: range) -> Iterator[Given]:
+    assert run.clients is not None
+    turnus = Turnus(run.opened, run.clients, run.size)
+    feed, kept = ClientFeed(run.opened, run.clients, turnus, run.size), run.entrances
+    if kept is None or phase.source is strategy.Source.COMPUTE:
+        yield Given(feed)
+    elif phase.source is strategy.Source.RECORD:
+        with kept.recording(phase.entrances) as recording:
+            yield Given(feed, recording)
+    else:
+        numbers = range(updates.start * run.size, updates.stop * run.size)
+        with kept.replaying(phase.plan, numbers) as replays:
+            yield Given(replays, answers=feed)
+
+
+def _visited(run: Prepared, phase: Phase, updates: range) -> list[int]:
+    """The micro-batches that this rank takes part in."""
+    rank = run.opened.transport.rank
+    numbers = range(updates.start * run.size, updates.stop * run.size)
+    return [n for n in numbers if any(s.rank == rank for s in phase.plan.route(n))]
+
+
+def _examples(run: Prepared) -> Callable[[int], tuple[int, ...]]:
+    """The examples of every micro-batch of the run."""
+    order, size = run.order(), run.size
+
+    def examples(number: int) -> tuple[int, ...]:
+        batch, index = divmod(number, size)
+        return order.batch(batch)[index]
+
+    return examples
+
+
+def _feeding(run: Prepared) -> Callable[[int], MicroBatch]:
+    order, size = run.order(), run.size
+    feed = Feed(run.opened.task, run.examples.train, run.opened.blueprint.bridge)
+
+    def source(number: int) -> MicroBatch:
+        batch, index = divmod(number, size)
+        return feed.micro_batch(order.batch(batch), index)
+
+    return source

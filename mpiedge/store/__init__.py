@@ -1,0 +1,1 @@
+"""The activation cache: what the frozen backbone made of each example, on disk."""
