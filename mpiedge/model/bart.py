@@ -85,6 +85,7 @@ BART = Family(
             enter=_bridge,
             prepare=lambda backbone, x: decoder(backbone.config, x),
             block=_decoder_block,
+            causal=True,
         ),
     ),
     finish=(),

@@ -64,6 +64,7 @@ BERT = Family(
     widths=_widths,
     dropouts=_DROPOUTS,
     optional=("bert.pooler",),
+    pooling=("bert.pooler",),
 )
 ROBERTA = Family(
     name="roberta",

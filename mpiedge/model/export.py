@@ -31,7 +31,7 @@ MODEL_WEIGHTS = "model.safetensors"
 BOTTLENECK = "MPIEDGE_BOTTLENECK"
 BOTTLENECK_SETTINGS = ("bottleneck", "placement", "activation", "dropout")
 PARALLEL = "MPIEDGE_PARALLEL"
-PARALLEL_SETTINGS = ("reduction", "form", "merge", "initial", "dropout")
+PARALLEL_SETTINGS = ("reduction", "form", "likeness", "merge", "initial", "dropout")
 _PREFIX = "base_model.model."
 
 

@@ -43,6 +43,7 @@ class Stack:
     enter: Callable[[Any, Activation, Entry], Activation]  # backbone, what came, tokens
     prepare: Callable[[Any, Activation], Context]  # backbone, what enters the first block
     block: Callable[[Any, Activation, Context], Tensor]  # a block; gives the new hidden states
+    causal: bool = False  # a token sees only those before it
     shared: tuple[str, ...] = ()  # modules that ``prepare`` reads, so every block's rank has them
     norm: str | None = None  # the module behind the last block
     end: Callable[[Any, Tensor], Tensor] = unchanged  # backbone, what left the last block
@@ -78,4 +79,5 @@ class Family:
     widths: Callable[[Any], Widths]  # config -> what a side network divides
     dropouts: tuple[str, ...]  # a configuration's settings that are probabilities of dropout
     optional: tuple[str, ...] = ()  # modules and tensors that a checkpoint may lack
+    pooling: tuple[str, ...] = ()  # pretrained modules of the head: trained beside a side network
     float32: tuple[str, ...] = ()  # parts of names of weights that overflow in float16

@@ -52,6 +52,7 @@ GPT2 = Family(
             enter=_enter,
             prepare=lambda backbone, x: causal(backbone.config, x),
             block=_block,
+            causal=True,
             norm="ln_f",
             end=_end,
         ),

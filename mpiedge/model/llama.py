@@ -60,6 +60,7 @@ LLAMA = Family(
             enter=_enter,
             prepare=_prepare,
             block=_block,
+            causal=True,
             shared=("rotary_emb",),
             norm="norm",
             end=_end,

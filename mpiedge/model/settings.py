@@ -65,6 +65,11 @@ class AdapterSettings:
         "gate, B: added",
         choices=("A", "B"),
     )
+    likeness: bool = setting(
+        True,
+        "parallel: whether the side network is told, of every token and layer, how like it is to "
+        "another token of its row; false is as published",
+    )
     merge: str = setting(
         "none",
         "parallel: what the head sees; none: the side network's output, add: the model's own with "

@@ -111,6 +111,7 @@ T5 = Family(
             enter=_bridge,
             prepare=_prepare_decoder,
             block=_decoder_block,
+            causal=True,
             shared=(f"decoder.{_TABLE}",),
             norm="decoder.final_layer_norm",
             end=_end_decoder,

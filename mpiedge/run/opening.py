@@ -174,7 +174,9 @@ def _build(settings: RunSettings, found: Found, purpose: Purpose, num_labels: in
 def _adapt(settings: RunSettings, blueprint: Blueprint) -> tuple[str, ...]:
     """Put the adapters in; the modules that are trained whole beside them."""
     check_frozen(settings.model, settings.adapter)
-    heads = (*blueprint.head_names, *absent_modules(blueprint))
+    # What the head reads is new, so nothing of it is worth keeping as it was.
+    pooling = blueprint.family.pooling if settings.adapter.kind == "parallel" else ()
+    heads = tuple(dict.fromkeys((*blueprint.head_names, *absent_modules(blueprint), *pooling)))
     inject(blueprint.model, settings.adapter, blueprint.family.name, heads)
     return heads
 

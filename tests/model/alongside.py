@@ -18,9 +18,9 @@ from tests.model.rows import opened
 
 
 def settings(**changes: Any) -> AdapterSettings:
-    """Parallel adapters that fit the tiny models, whose heads are 8 wide."""
-    plain = {"kind": "parallel", "reduction": 4, "merge": "none", "form": "A"}
-    return AdapterSettings(**{**plain, **changes})
+    """Parallel adapters as published that fit the tiny models, whose heads are 8 wide."""
+    plain = {"reduction": 4, "merge": "none", "form": "A", "likeness": False}
+    return AdapterSettings(**{"kind": "parallel", **plain, **changes})
 
 
 def planned(folder: Path | str, purpose: Purpose, **changes: Any) -> Blueprint:

@@ -48,6 +48,14 @@ def counted(config: PretrainedConfig) -> dict[str, int]:
     return sizes
 
 
+def test_likeness_adds_a_direction_a_layer() -> None:
+    with torch.device("meta"):
+        model = AutoModelForSeq2SeqLM.from_config(T5_BASE)
+    inject(model, settings(reduction=8, likeness=True), T5_BASE.model_type, ())
+    told = [p.numel() for name, p in model.named_parameters() if name.startswith("side.like.")]
+    assert told == [96] * 26
+
+
 def decoder_layers(config: PretrainedConfig) -> str:
     return "num_decoder_layers" if config.model_type == "t5" else "decoder_layers"
 
