@@ -1,4 +1,4 @@
-"""PAC over real ranks: recorded, exchanged and replayed through MPI, and what an end leaves behind."""
+"""PAC over real ranks: recorded, exchanged and replayed through MPI; what an end leaves behind."""
 
 import json
 import signal

@@ -107,7 +107,8 @@ class SideNetwork(nn.Module):
         """Plain first values of a parameter, named as inside this network; float32, on the CPU.
 
         Matrices are drawn as torch draws a linear layer's; norms begin at one, gates and biases at
-        zero, the directions of likeness at random.  Where the output is added to the model's, it begins at zero.
+        zero, the directions of likeness at random.  Where the output is added to the model's, it
+        begins at zero.
         """
         shape, (module, _, attribute) = self.get_parameter(name).shape, name.rpartition(".")
         if module in ("gate", "merge") or (module == "up" and self.merges == "add"):

@@ -2,7 +2,7 @@
 
 Where the next batch trains a layer on another rank, because that is where its labels are, the
 layer's weights follow, and with them what the optimizer keeps of them: one message from rank to
-rank, and none to anybody else.  RingAda's initiator hands its head on so; the message is our design.
+rank, and none to anybody else.  So RingAda's initiator hands on its head; the message is ours.
 """
 
 from mpiedge.comm.transport import Kind, Tag, Transport

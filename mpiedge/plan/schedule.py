@@ -9,29 +9,13 @@ predicts how long the work takes.
 
 from collections import Counter
 from math import inf
-from typing import NamedTuple
 
 from mpiedge.plan.cost import Cost, UnitCost
-from mpiedge.plan.partition import PartitionPlan, Route, Stage
+from mpiedge.plan.partition import PartitionPlan, Stage
+from mpiedge.plan.places import GPIPE, ONE_F_ONE_B, Policy, Slot, places, slot_of
 from mpiedge.plan.timeline import Action, Pass, Span, Timeline
 
-
-class Policy(NamedTuple):
-    """Which pass a free rank takes first, and whether a stage's window is bounded."""
-
-    backward_first: bool
-    bounded: bool
-    most: int = 0
-    """> 0: no stage holds more micro-batches, whatever its place."""
-
-    def window(self, stage: int, num_stages: int) -> float:
-        """How many micro-batches the stage may hold."""
-        window = num_stages - stage if self.bounded else inf
-        return min(window, self.most) if self.most else window
-
-
-ONE_F_ONE_B = Policy(backward_first=True, bounded=True)
-GPIPE = Policy(backward_first=False, bounded=False)
+__all__ = ["GPIPE", "ONE_F_ONE_B", "Policy", "simulate"]
 
 
 def simulate(
@@ -49,14 +33,6 @@ def simulate(
 _UNIT = UnitCost()
 
 
-class _Slot(NamedTuple):
-    """A stage's place in routes of one length on one rank: what a window is counted for."""
-
-    rank: int
-    stage: int
-    num_stages: int
-
-
 class _Play:
     """The state of a play: what is ready, who is free, what each stage holds."""
 
@@ -66,13 +42,14 @@ class _Play:
         self._stop = self._size * batches
         self._ready: dict[Action, float] = {}
         self._free: dict[int, float] = dict.fromkeys(plan.ranks, 0.0)
-        self._held: Counter[_Slot] = Counter()
-        self._taken: Counter[_Slot] = Counter()  # forward passes begun
+        self._held: Counter[Slot] = Counter()
+        self._taken: Counter[Slot] = Counter()  # forward passes begun
         self._updated: dict[tuple[int, int], float] = {}  # rank, batch -> end of the update
         self._pending = Counter(
             {(r, k): n for k in range(batches) for r, n in plan.batch(k).backward_passes.items()}
         )
-        self._before = _passed(plan)
+        self._sources: dict[tuple[Stage, int], list[tuple[int, float]]] = {}
+        self._assignment, self._places = plan.assignment, places(plan, policy)
         for route in range(len(plan.routes)):
             self._enter(plan.assignment.index(route))
 
@@ -93,13 +70,12 @@ class _Play:
     def _may_start(self, action: Action) -> bool:
         if action.which is not Pass.FORWARD:
             return True
-        route, batch = self._plan.route(action.number), action.number // self._size
-        slot, cycles = _slot(route, action.stage), batch // self._plan.cycle
-        if self._held[slot] >= self._policy.window(action.stage, len(route)):
+        place = self._places[self._assignment[action.number % len(self._assignment)]][action.stage]
+        if self._held[place.slot] >= place.window:
             return False
-        passed = self._before[slot]
-        in_order = self._taken[slot] >= passed[batch % self._plan.cycle] + cycles * passed[-1]
-        return in_order and self._weights(route[action.stage], batch) < inf
+        batch, cycle = action.number // self._size, self._plan.cycle
+        due = place.before[batch % cycle] + batch // cycle * place.before[-1]
+        return self._taken[place.slot] >= due and self._weights(place.stage, batch) < inf
 
     def _start(self, action: Action) -> float:
         """When an action that may start does."""
@@ -110,17 +86,18 @@ class _Play:
 
     def _weights(self, stage: Stage, batch: int) -> float:
         """When a stage has the weights that a batch needs; infinite while that is unknown."""
-        if batch == 0 or not self._plan.updates(stage):
+        if batch == 0:
             return 0.0
+        needed = (stage, batch)
+        if needed not in self._sources:
+            self._sources[needed] = self._awaited(stage, batch - 1)
         there = 0.0
-        for source, layers in self._sources(stage, batch - 1):
-            end = self._updated.get((source, batch - 1), inf)
-            away = source != stage.rank
-            there = max(there, end + (self._cost.travel(source, stage.rank, layers) * away))
+        for source, seconds in self._sources[needed]:
+            there = max(there, self._updated.get((source, batch - 1), inf) + seconds)
         return there
 
-    def _sources(self, stage: Stage, batch: int) -> list[tuple[int, list[int]]]:
-        """The ranks whose update after a batch a stage waits for, and for which layers."""
+    def _awaited(self, stage: Stage, batch: int) -> list[tuple[int, float]]:
+        """The ranks whose update after a batch a stage waits for, and how long it is on its way."""
         trainers = self._plan.batch(batch).trainers
         sources: dict[int, list[int]] = {}
         for layer in stage.layers:
@@ -128,7 +105,10 @@ class _Play:
                 ranks = trainers[layer]
                 source = stage.rank if stage.rank in ranks else ranks[0]
                 sources.setdefault(source, []).append(layer)
-        return list(sources.items())
+        return [
+            (source, self._cost.travel(source, stage.rank, layers) if source != stage.rank else 0.0)
+            for source, layers in sources.items()
+        ]
 
     def _order(self, action: Action) -> tuple[int, int, int]:
         """Updates, then the policy's pass, upper stages, lower numbers."""
@@ -152,7 +132,7 @@ class _Play:
     def _after_forward(self, action: Action, end: float) -> None:
         route = self._plan.route(action.number)
         lowest, last = self._plan.lowest_trainable(action.number), len(route) - 1
-        slot = _slot(route, action.stage)
+        slot = slot_of(route, action.stage)
         self._held[slot] += 1
         self._taken[slot] += 1
         if action.stage == 0:
@@ -165,14 +145,14 @@ class _Play:
         # A stage that runs no backward lets a micro-batch go when the next one has taken it.
         bare = last + 1 if lowest is None else lowest
         if 0 < action.stage <= bare:
-            self._held[_slot(route, action.stage - 1)] -= 1
+            self._held[slot_of(route, action.stage - 1)] -= 1
         if action.stage == last < bare:
             self._held[slot] -= 1
 
     def _after_backward(self, action: Action, end: float) -> None:
         route = self._plan.route(action.number)
         lowest = self._plan.lowest_trainable(action.number)
-        self._held[_slot(route, action.stage)] -= 1
+        self._held[slot_of(route, action.stage)] -= 1
         if lowest is not None and action.stage > lowest:
             sent = self._cost.send(route[action.stage], route[action.stage - 1])
             self._ready[action._replace(stage=action.stage - 1)] = end + sent
@@ -209,22 +189,3 @@ class _Play:
 
     def _stage(self, action: Action) -> Stage:
         return self._plan.route(action.number)[action.stage]
-
-
-def _slot(route: Route, stage: int) -> _Slot:
-    return _Slot(route[stage].rank, stage, len(route))
-
-
-def _passed(plan: PartitionPlan) -> dict[_Slot, list[int]]:
-    """For each slot, how many micro-batches pass it in the batches before each one of a cycle.
-
-    The last number is that of the whole cycle.
-    """
-    slots = {_slot(route, index) for route in plan.routes for index in range(len(route))}
-    passed = {slot: [0] for slot in slots}
-    for batch in range(plan.cycle):
-        numbers = (batch * len(plan.micro_batches) + m for m in plan.micro_batches)
-        taken = Counter(_slot(r, i) for r in map(plan.route, numbers) for i in range(len(r)))
-        for slot, counts in passed.items():
-            counts.append(counts[-1] + taken[slot])
-    return passed

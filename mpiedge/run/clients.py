@@ -51,7 +51,7 @@ class Place:
     number: int
 
 
-class Turnus:
+class Rota:
     """Which client's examples make up which batch of the run."""
 
     def __init__(self, opened: Opened, clients: Clients, count: int) -> None:
@@ -82,8 +82,8 @@ class Turnus:
 class ClientFeed:
     """Makes micro-batches of the examples of the clients on this rank."""
 
-    def __init__(self, opened: Opened, clients: Clients, turnus: Turnus, count: int) -> None:
-        self._turnus, self._count = turnus, count
+    def __init__(self, opened: Opened, clients: Clients, rota: Rota, count: int) -> None:
+        self._rota, self._count = rota, count
         bridge = opened.blueprint.bridge
         self._feeds = {
             client: Feed(opened.task, examples, bridge)
@@ -93,8 +93,8 @@ class ClientFeed:
     def __call__(self, number: int) -> MicroBatch:
         """Micro-batch ``number`` of the run."""
         batch, index = divmod(number, self._count)
-        feed = self._feeds[self._turnus.place(batch).client]
-        return feed.micro_batch(self._turnus.portions(batch), index)
+        feed = self._feeds[self._rota.place(batch).client]
+        return feed.micro_batch(self._rota.portions(batch), index)
 
 
 def read_clients(opened: Opened, train: Sequence[Encoded], *, lengths: bool) -> Clients:

@@ -19,7 +19,7 @@ from mpiedge.model.backbone import Backbone, computed
 from mpiedge.model.tokenizer import open_tokenizer
 from mpiedge.pipeline.engine import MicroBatch
 from mpiedge.plan.partition import PartitionPlan
-from mpiedge.run.clients import Clients, Turnus
+from mpiedge.run.clients import Clients, Rota
 from mpiedge.run.opening import Opened
 from mpiedge.store.cache import ActivationCache
 from mpiedge.store.layout import Counts, Layout
@@ -33,8 +33,8 @@ from mpiedge.task.sampler import Batch
 class Entrances:
     """What entered some blocks on this rank, for every client's examples, during one run."""
 
-    def __init__(self, opened: Opened, clients: Clients, turnus: Turnus, count: int) -> None:
-        self._opened, self._clients, self._turnus, self._count = opened, clients, turnus, count
+    def __init__(self, opened: Opened, clients: Clients, rota: Rota, count: int) -> None:
+        self._opened, self._clients, self._rota, self._count = opened, clients, rota, count
         self._left = open_tokenizer(opened.settings.model.name).padding_side == "left"
         self._tokens = [n for client in sorted(clients.tokens) for n in clients.tokens[client]]
         layers, width = opened.blueprint.num_layers - 1, opened.blueprint.config.hidden_size
@@ -113,13 +113,13 @@ class Entrances:
     def _examples(self, number: int) -> Batch:
         """The examples of a micro-batch, by their numbers among those of all clients."""
         batch, index = divmod(number, self._count)
-        client = self._turnus.place(batch).client
-        portion = self._turnus.portions(batch)[index]
+        client = self._rota.place(batch).client
+        portion = self._rota.portions(batch)[index]
         return tuple(self._clients.number(client, example) for example in portion)
 
     def _standing(self, number: int) -> Batch:
         """The same; for an empty micro-batch the example that stands in for it."""
-        client = self._turnus.place(number // self._count).client
+        client = self._rota.place(number // self._count).client
         return self._examples(number) or (self._clients.number(client, 0),)
 
     def _mask(self, examples: Batch) -> Tensor:

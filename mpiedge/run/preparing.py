@@ -12,7 +12,7 @@ from mpiedge.pipeline.feed import Order, dealt, shuffled
 from mpiedge.pipeline.settings import TrainingSettings
 from mpiedge.run import planning
 from mpiedge.run.caching import Caches, check_room, has_most, open_caches
-from mpiedge.run.clients import Clients, Turnus, check_none, homes, read_clients
+from mpiedge.run.clients import Clients, Rota, check_none, homes, read_clients
 from mpiedge.run.clock import Clock
 from mpiedge.run.entrances import Entrances
 from mpiedge.run.evaluation import portions
@@ -106,8 +106,11 @@ def _at_clients(opened: Opened, journal: Journal) -> Prepared:
         journal.say(line)
     entrances = None
     if phases[0].entrances:
-        entrances = Entrances(opened, clients, Turnus(opened, clients, size), size)
-        entrances.check_room(phases)
+        entrances = Entrances(opened, clients, Rota(opened, clients, size), size)
+        with ExitStack() as undo:
+            undo.callback(entrances.close)
+            entrances.check_room(phases)
+            undo.pop_all()
     return Prepared(opened, clock, phases, examples, (), None, clients, entrances)
 
 

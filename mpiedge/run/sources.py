@@ -10,7 +10,7 @@ from typing import NamedTuple
 from mpiedge.pipeline.engine import Backbones, MicroBatch, Source
 from mpiedge.pipeline.feed import Feed
 from mpiedge.run.backbones import Visits, backbones
-from mpiedge.run.clients import ClientFeed, Turnus
+from mpiedge.run.clients import ClientFeed, Rota
 from mpiedge.run.preparing import Prepared
 from mpiedge.strategy import strategy
 from mpiedge.strategy.strategy import Phase
@@ -40,8 +40,8 @@ def sources(run: Prepared, phase: Phase, updates: range) -> Iterator[Given]:
 @contextmanager
 def _of_clients(run: Prepared, phase: Phase, updates: range) -> Iterator[Given]:
     assert run.clients is not None
-    turnus = Turnus(run.opened, run.clients, run.size)
-    feed, kept = ClientFeed(run.opened, run.clients, turnus, run.size), run.entrances
+    rota = Rota(run.opened, run.clients, run.size)
+    feed, kept = ClientFeed(run.opened, run.clients, rota, run.size), run.entrances
     if kept is None or phase.source is strategy.Source.COMPUTE:
         yield Given(feed)
     elif phase.source is strategy.Source.RECORD:

@@ -33,13 +33,14 @@ def train(opened: Opened, journal: Journal) -> None:
     """Train as the settings say; the result goes to the journal's output directory."""
     run = prepare(opened, journal)
     with run.kept():
-        here, done, level = None, 0, 0
+        here, done, level, losses = None, 0, 0, list[float]()
         for phase in run.phases:
             stop = min(phase.until or done + phase.batches, run.clock.steps)
             if phase.level >= level and done < stop:
                 here = _enter(run, phase, done, here, journal)
-                done = _work(run, here, range(done, stop), journal)
-                level = phase.level + (done < stop)
+                done, level = _work(run, here, range(done, stop), losses, journal)
+                if level > phase.level:
+                    losses.clear()
         assert here is not None
         _finish(run, here, journal)
 
@@ -64,9 +65,15 @@ def _enter(
     return here
 
 
-def _work(run: Prepared, here: Entered, updates: range, journal: Journal) -> int:
-    """The updates of a phase, and the evaluations between them; where in the run it has ended."""
-    clock, phase, losses = run.clock, here.phase, list[float]()
+def _work(
+    run: Prepared, here: Entered, updates: range, losses: list[float], journal: Journal
+) -> tuple[int, int]:
+    """The updates of a phase, and the evaluations between them.
+
+    Gives the batch at which it ended, and the level that comes then.  ``losses`` are those of this
+    level so far; rank 0 adds to them, and decides by them.
+    """
+    clock, phase = run.clock, here.phase
     evaluation = _evaluation(run, here)
     with sources(run, phase, updates) as given:
         for portion in clock.portions(updates.start, updates.stop, phase.together):
@@ -81,8 +88,8 @@ def _work(run: Prepared, here: Entered, updates: range, journal: Journal) -> int
                 scores = evaluate(run, here, evaluation)
                 journal.evaluated(clock, portion.stop, scores, time.monotonic() - start)
             if phase.watch and agree(run.opened.transport, phase.watch.plateau(losses)):
-                return portion.stop
-    return updates.stop
+                return portion.stop, phase.level + 1
+    return updates.stop, phase.level
 
 
 def evaluate(run: Prepared, here: Entered, evaluation: Evaluation) -> dict[str, float]:

@@ -3,7 +3,7 @@ from mpiedge.comm.tag import Kind, Tag
 
 def test_a_tag_reads_as_what_it_names() -> None:
     assert str(Tag(Kind.ACTIVATION, 3, 1)) == "activation of micro-batch 3 entering stage 1"
-    assert f"{Tag(Kind.WEIGHTS, 7)}" == "weights of layer 7"
+    assert f"{Tag(Kind.WEIGHTS, 7)}" == "weights, number 7"
 
 
 def test_every_kind_can_be_named() -> None:

@@ -101,3 +101,9 @@ def test_a_replay_leaves_the_backbone_out() -> None:
 def test_without_a_side_network_a_replay_costs_the_same() -> None:
     assert COST.replaying() == COST
     assert replace(COST.at(3), rows=1).layers[0].forward == 3.0
+
+
+def test_weights_travel_with_two_moments() -> None:
+    layer = LayerProfile(1.0, 1.0, weights=1000, tuned=100, activation=1, boundary=1)
+    cost = CostModel((layer,) * 3, (Device(1.0, 1),) * 2, Link(bandwidth=100.0, latency=0.5))
+    assert cost.travel(0, 1, (1, 2)) == pytest.approx(0.5 + 2 * 3 * 100 / 100)

@@ -1,6 +1,6 @@
 import pytest
 
-from mpiedge.plan.partition import PartitionPlan, Stage, from_json, to_json
+from mpiedge.plan.partition import PartitionPlan, Stage, Travel, from_json, to_json
 
 
 def _cut(*sizes: int, lowest: int = 0) -> tuple[Stage, ...]:
@@ -78,3 +78,54 @@ def test_a_gap_between_stages_is_refused() -> None:
 def test_a_route_without_a_micro_batch_is_refused() -> None:
     with pytest.raises(ValueError, match="every route needs a micro-batch"):
         PartitionPlan((_cut(3), _cut(3)), (0, 0))
+
+
+def _cycle() -> PartitionPlan:
+    """Two batches of two micro-batches: the top layer is trained on rank 1, then on rank 0."""
+    low = Stage(0, range(2), frozenset({1}))
+    routes = (
+        (low, Stage(1, range(2, 4), frozenset({3}))),
+        (low, Stage(0, range(2, 4), frozenset({3}))),
+    )
+    return PartitionPlan(routes, (0, 0, 1, 1), cycle=2)
+
+
+def test_a_cycle_gives_each_batch_its_part() -> None:
+    plan = _cycle()
+    assert plan.micro_batches == range(2)
+    assert [plan.route(m)[1].rank for m in range(8)] == [1, 1, 0, 0, 1, 1, 0, 0]
+    assert plan.trainers[3] == (0, 1)
+    assert [plan.batch(k).trainers[3] for k in range(4)] == [(1,), (0,), (1,), (0,)]
+    assert plan.batch(1).routes == (plan.routes[1],)
+    assert from_json(to_json(plan)) == plan
+
+
+def test_weights_travel_to_where_the_next_batch_needs_them() -> None:
+    plan = _cycle()
+    assert plan.travels(0) == (Travel(1, 0, (3,)),)
+    assert plan.travels(1) == (Travel(0, 1, (3,)),)
+    assert plan.batch(0).travels(0) == ()
+
+
+def test_an_excerpt_is_counted_from_its_first_batch() -> None:
+    plan = _cycle()
+    part = plan.excerpt(range(1, 4))
+    assert part.cycle == 3
+    assert [part.route(m)[1].rank for m in range(6)] == [0, 0, 1, 1, 0, 0]
+    assert part.excerpt(range(1)).routes == (plan.routes[1],)
+
+
+def test_a_cycle_of_uneven_batches_is_refused() -> None:
+    with pytest.raises(ValueError, match="3 micro-batches cannot make up a cycle of 2"):
+        PartitionPlan((_cut(3),), (0, 0, 0), cycle=2)
+
+
+def test_a_layer_trained_now_and_then_is_refused() -> None:
+    routes = (_cut(2, 2), _cut(2, 2, lowest=3))
+    with pytest.raises(ValueError, match="trained in every batch of a cycle, or in none"):
+        PartitionPlan(routes, (0, 1), cycle=2)
+
+
+def test_a_route_may_start_behind_layers_whose_output_is_kept() -> None:
+    plan = PartitionPlan(((Stage(0, range(2, 4)), Stage(1, range(4, 5))),), (0,))
+    assert plan.layers_of(0) == (2, 3)

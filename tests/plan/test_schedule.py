@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from mpiedge.plan.partition import PartitionPlan, Stage
+from mpiedge.plan.partition import PartitionPlan, Route, Stage
 from mpiedge.plan.schedule import GPIPE, ONE_F_ONE_B, simulate
 from mpiedge.plan.timeline import Action, Pass, draw
 
@@ -119,8 +119,10 @@ def _random_plan(chance: random.Random) -> PartitionPlan:
             tuple(Stage(chance.randrange(ranks), p, trainable & frozenset(p)) for p in parts)
         )
     plenty = [*range(len(routes)), *(chance.randrange(len(routes)) for _ in range(4))]
+    cycle = chance.choice([1, 1, 2, 3])
+    plenty += [0] * (-len(plenty) % cycle)
     chance.shuffle(plenty)
-    return PartitionPlan(tuple(routes), tuple(plenty), chance.random() < 0.3)
+    return PartitionPlan(tuple(routes), tuple(plenty), chance.random() < 0.3, cycle)
 
 
 def _run_with_blocking_receives(plan: PartitionPlan, schedule: dict[int, list[Action]]) -> bool:
@@ -133,14 +135,25 @@ def _run_with_blocking_receives(plan: PartitionPlan, schedule: dict[int, list[Ac
 
     def possible(rank: int, action: Action) -> bool:
         if action.which is Pass.UPDATE:
-            together = plan.partners[rank]
+            together = plan.batch(action.number).partners[rank]
             return all(schedule[r][at[r]] == Action(r, *action[1:]) for r in together)
         route = plan.route(action.number)
         if action.which is Pass.FORWARD:
-            return action.stage == 0 or ran(action._replace(stage=action.stage - 1))
+            came = action.stage == 0 or ran(action._replace(stage=action.stage - 1))
+            return came and all(ran(update) for update in awaited(rank, route, action))
         if action.stage == len(route) - 1:
             return ran(action._replace(which=Pass.FORWARD))
         return ran(action._replace(stage=action.stage + 1))
+
+    def awaited(rank: int, route: Route, action: Action) -> list[Action]:
+        """The updates elsewhere from which weights travel to a forward pass."""
+        batch = action.number // len(plan.micro_batches)
+        layers = set(route[action.stage].layers)
+        return [
+            Action(travel.source, Pass.UPDATE, batch - 1)
+            for travel in (plan.travels(batch - 1) if batch else ())
+            if travel.dest == rank and not layers.isdisjoint(travel.layers)
+        ]
 
     def next_of(rank: int) -> Action | None:
         return schedule[rank][at[rank]] if at[rank] < len(schedule[rank]) else None
@@ -150,7 +163,9 @@ def _run_with_blocking_receives(plan: PartitionPlan, schedule: dict[int, list[Ac
         if not moves:
             break
         rank, action = moves[0]
-        together = plan.partners[rank] if action.which is Pass.UPDATE else {rank}
+        together = (
+            plan.batch(action.number).partners[rank] if action.which is Pass.UPDATE else {rank}
+        )
         for other in together:
             done.add((other, schedule[other][at[other]]))
             at[other] += 1
@@ -166,7 +181,8 @@ def test_random_plans_never_stall_and_run_every_pass_once(seed: int) -> None:
     actions = [action for each in schedule.values() for action in each]
     assert len(actions) == len(set(actions))
     forward = sum(action.which is Pass.FORWARD for action in actions)
-    assert forward == batches * sum(len(plan.route(m)) for m in plan.micro_batches)
+    numbers = range(batches * len(plan.micro_batches))
+    assert forward == sum(len(plan.route(m)) for m in numbers)
     backward = sum(action.which is Pass.BACKWARD for action in actions)
-    assert backward == batches * sum(plan.backward_passes.values())
+    assert backward == sum(sum(plan.batch(k).backward_passes.values()) for k in range(batches))
     assert _run_with_blocking_receives(plan, {r: list(a) for r, a in schedule.items()})

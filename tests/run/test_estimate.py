@@ -91,7 +91,7 @@ def test_only_its_own_gradients_return(beside: Opened) -> None:
     assert block.boundary == embedding.boundary == wide + wide // 4
     assert block.gradient == embedding.gradient == wide // 4
     assert wide < block.activation < cost(beside, 4).layers[1].activation
-    assert embedding.tuned == 4 * (WIDTH * 8 + 8)
+    assert embedding.tuned == 4 * (WIDTH * 8 + 8 + 8)  # weights, bias, direction of likeness
     assert head.gradient == wide // 4
 
 

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from mpiedge.comm.threads import run_ranks
 from mpiedge.comm.transport import Transport
-from mpiedge.pipeline.engine import Engine
 from mpiedge.run.evaluation import observe, portions, sizes, validation_of
 from mpiedge.run.journal import Journal
 from mpiedge.run.opening import open_run
+from mpiedge.run.phases import begin
+from mpiedge.run.preparing import prepare
 from mpiedge.run.progress import Silent
-from mpiedge.run.training import prepare
 from tests.runs import settings
 
 
@@ -36,7 +36,7 @@ def observed(
 
     def body(transport: Transport) -> tuple[Tensor, dict[str, float]] | None:
         run = prepare(open_run(given, transport), Journal(None, Silent()))
-        engine: Engine = run.engine
+        engine = begin(run.opened, run.phases[-1], run.clock.steps, {}).engine
         evaluation = validation_of(run.opened, run.phases[-1].plan, run.examples)
         rows = observe(transport, engine, evaluation)
         again = observe(transport, engine, evaluation)

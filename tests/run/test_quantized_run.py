@@ -47,7 +47,7 @@ def test_what_is_saved_has_no_quantised_weight_and_opens_over_one(
 
     def body(transport: Transport) -> dict[str, float]:
         model = reopen(trained.folder, again, transport)
-        examples = read(model.opened, model.plan, count(model.opened, ("validation",)))
+        examples = read(model.opened, model.plan.starts, count(model.opened, ("validation",)))
         engine = Engine(transport, model.shard, model.opened.task, Settled())
         rows = observe(transport, engine, validation_of(model.opened, model.plan, examples))
         transport.close()

@@ -10,11 +10,18 @@ from torch import Tensor
 from mpiedge.comm.threads import ThreadTransport, run_ranks
 from mpiedge.comm.transport import Kind, Tag
 from mpiedge.errors import BadInput
+from mpiedge.pipeline.engine import Engine
+from mpiedge.pipeline.turns import Settled
+from mpiedge.run.evaluation import observe, validation_of
+from mpiedge.run.examples import count, read
 from mpiedge.run.journal import Journal
 from mpiedge.run.opening import open_run
 from mpiedge.run.output import Output
+from mpiedge.run.phases import Entered
+from mpiedge.run.preparing import Prepared
 from mpiedge.run.progress import Silent
-from mpiedge.run.training import train
+from mpiedge.run.reopening import reopen, settings_of
+from mpiedge.run.training import _finish, train
 from tests.models import save_tiny
 from tests.runs import Finished, difference, finished, run, settings, write_requests
 
@@ -227,12 +234,14 @@ def test_one_client_with_all_unfrozen_is_plain_training(data: Path, tmp_path: Pa
 
 def test_a_plateau_unfreezes_on_all_ranks_at_once(bert: Path, data: Path, tmp_path: Path) -> None:
     plateau = {"unfreeze": "plateau", "patience": 2, "tolerance": 0.9}
-    training = {**SGD, "max_steps": 0}
+    training, found = {**SGD, "max_steps": 0}, []
     for cached in (False, True):
         more = {"training": training, "strategy": {**plateau, "prefix_cache": cached}}
         folder = tmp_path / str(cached)
         alone = ring(bert, data, folder, 1, **more)
         assert difference(alone, ring(bert, data, folder, 3, **more)) < 1e-5
+        found.append(alone)
+    assert difference(*found) < 1e-5
     never = ring(bert, data, tmp_path, 1, training=training, strategy={"depths": [1]})
     assert difference(alone, never) > 1e-3
 
@@ -333,3 +342,55 @@ def test_ranks_that_disagree_on_the_schedule(bert: Path, data: Path) -> None:
     (said, *others) = run_ranks(3, body)
     assert said.startswith("strategy.interval is 5 on rank 1 but 4 on rank 0")
     assert others == [said, said]
+
+
+def test_a_result_is_used_on_other_ranks(
+    files: list[str], bert: Path, data: Path, tmp_path: Path
+) -> None:
+    trained = ring(bert, data, tmp_path, 3, task={"client_files": files})
+
+    def body(transport: ThreadTransport) -> dict[str, float] | None:
+        model = reopen(trained.folder, settings_of(trained.folder), transport)
+        found = read(model.opened, model.plan.starts, count(model.opened, ("validation",)))
+        engine = Engine(transport, model.shard, model.opened.task, Settled())
+        observed = observe(transport, engine, validation_of(model.opened, model.plan, found))
+        transport.close()
+        return None if observed is None else model.opened.task.score(observed)
+
+    for ranks in (1, 2):
+        assert run_ranks(ranks, body)[0] == pytest.approx(trained.result["metrics"], rel=1e-5)
+
+
+@pytest.mark.parametrize(("depth", "hops"), [(1, [1, 0, 0]), (2, [1, 0, 1]), (3, [1, 1, 1])])
+def test_gradients_go_no_further_than_the_lowest_unfrozen_block(
+    depth: int, hops: list[int], bert: Path, data: Path, tmp_path: Path
+) -> None:
+    schedule = {"clients": 1, "depth": depth, "step": 0, "layers": [1, 1, 1], "order": [0, 1, 2]}
+    result = ring(bert, data, tmp_path, 3, strategy=schedule).result
+    passes = 4 * result["steps"]  # micro-batches
+    # From the head on rank 0 to the top block on rank 2, and from there down, rank by rank.
+    sent = [r["sent"].get("gradient", {"messages": 0})["messages"] for r in result["ranks"]]
+    assert sent == [passes * hop for hop in hops]
+
+
+def test_what_is_frozen_has_no_gradient_and_no_optimizer_state(
+    bert: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[set[str], set[str], set[str]]] = []
+
+    def spied(run: Prepared, here: Entered, journal: Journal) -> None:
+        every = dict(here.shard.model.named_parameters())
+        wanting = {name for name, p in every.items() if p.requires_grad}
+        kept = {name for name, moments in here.update.moments.items() if moments}
+        seen.append((wanting, kept, {name for name, p in every.items() if p.grad is not None}))
+        _finish(run, here, journal)
+
+    monkeypatch.setattr("mpiedge.run.training._finish", spied)
+    training = {**SGD, "optimizer": "adamw", "learning_rate": 0.01}
+    ring(bert, data, tmp_path, 1, training=training, strategy={"depths": [1, 2]})
+    ((wanting, kept, graded),) = seen
+    assert wanting == kept
+    assert graded == set()
+    blocks = {name.split("layer.")[1][0] for name in wanting if "layer." in name}
+    assert blocks == {"1", "2"}
+    assert all("adapter_" in name or "layer." not in name for name in wanting)

@@ -35,21 +35,21 @@ def steps(setup, rounds):
 
     ratios = {
         "cached epoch over LoRA epoch": (ratio("lora", "from disk"), ">=", 10.0),
-        "  in processor time": (ratio("lora", "from disk", "process"), "", 10.0),
+        "cached over LoRA, processor time": (ratio("lora", "from disk", "process"), "", 10.0),
         "from disk over from memory": (ratio("from memory", "from disk"), ">=", 0.85),
-        "  in processor time, the reading thread's too": (
+        "from disk over from memory, processor time of both threads": (
             ratio("from memory", "from disk", "process"),
             "",
             0.85,
         ),
-        "  in processor time of the training thread": (
+        "from disk over from memory, processor time of training": (
             ratio("from memory", "from disk", "thread"),
             "",
             0.85,
         ),
-        "  from a cold disk": (ratio("from memory", "from cold disk"), "", 0.85),
+        "from a cold disk over from memory": (ratio("from memory", "from cold disk"), "", 0.85),
         "recording over computing": (ratio("recorded", "computed"), "<=", 1.1),
-        "  in processor time, the writing thread's too": (
+        "recording over computing, processor time of both threads": (
             ratio("recorded", "computed", "process"),
             "",
             1.1,
@@ -87,7 +87,7 @@ def memory(setup):
     say(f"MiB: { {name: each >> 20 for name, each in found.items()} }")
     return found, {
         "resident memory in phase 2 over full fine-tuning's peak": (phase.after / peak, "<=", 0.15),
-        "  at most in phase 2": (phase.most / peak, "<=", 0.15),
+        "the same at its peak": (phase.most / peak, "<=", 0.15),
     }
 
 
@@ -124,7 +124,7 @@ def main():
                 measured[name], found = part(setup)
                 ratios.update(found)
     for name, (value, relation, limit) in ratios.items():
-        say(f"{name:55} {value:7.3f}  {verdict(value, relation, limit)}")
+        say(f"{name:62} {value:7.3f}  {verdict(value, relation, limit)}")
     keep(options, setup, measured, ratios)
 
 
@@ -134,12 +134,14 @@ def keep(options, setup, measured, ratios):
     before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     if options.quick:
         return
+    old = before.get(options.model, {})
+    asked = {name: value for name, value in vars(options).items() if name not in ("quick", "only")}
+    machine = {"load": os.getloadavg()[0], "cores": os.cpu_count(), "torch": torch.__version__}
+    found = {name: round(value, 4) for name, (value, _, _) in ratios.items()}
     before[options.model] = {
-        "options": vars(options),
-        "machine": {"load": os.getloadavg()[0], "cores": os.cpu_count(), "torch": torch.__version__},
-        "examples": {"tokens": setup.lengths, "mrpc": setup.real},
-        "ratios": {name.strip(): value for name, (value, _, _) in ratios.items()},
-        "measured": measured,
+        "options": {**asked, "tokens": setup.lengths, "mrpc": setup.real, **machine},
+        "ratios": {**old.get("ratios", {}), **found},
+        "measured": {**old.get("measured", {}), **measured},
     }
     file.write_text(json.dumps(before, indent=1) + "\n", encoding="utf-8")
 

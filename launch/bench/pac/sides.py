@@ -1,10 +1,10 @@
 """Epochs of one rank in this process, all over the same examples, one side after the other.
 
-    lora        through the model and back
-    computed    the model, nothing kept, and the side network
-    recorded    the model, written to the disk, and the side network
-    from disk   the side network alone, read ahead by a thread
-    from memory the side network alone
+lora        through the model and back
+computed    the model, nothing kept, and the side network
+recorded    the model, written to the disk, and the side network
+from disk   the side network alone, read ahead by a thread
+from memory the side network alone
 """
 
 import os

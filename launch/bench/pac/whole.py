@@ -57,7 +57,7 @@ class Phase2:
 
 def _steps(output):
     file = output / "metrics.jsonl"
-    return file.read_text(encoding="utf-8").count('"loss": ') if file.exists() else 0
+    return file.read_text(encoding="utf-8").count('"learning_rate": ') if file.exists() else 0
 
 
 def _bytes(status, name):
