@@ -57,5 +57,5 @@ def test_a_lost_initiator_ends_the_job(how: str, run_file: Path, tmp_path: Path)
         # Silent, so only those who wait for it can say so.
         said = [line for line in end.err.splitlines() if "rank 1" in line and "waited" in line]
         assert said
-        assert f"{TIMEOUT:g} s" in said[0]
+        assert f"comm.timeout ({TIMEOUT:g})" in said[0]
     assert not (tmp_path / "out" / "result.json").exists()

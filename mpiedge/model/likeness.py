@@ -7,23 +7,44 @@ states have it, and they are at hand in every layer, computed or read back.  Our
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+
+_NEVER = -2.0  # less than any cosine
 
 
 @torch.no_grad()
 def likeness(hidden: Tensor, mask: Tensor, causal: bool) -> Tensor:
     """For each token of [rows, seq, width] the largest cosine to another one, [rows, seq, 1].
 
-    Cosines are those of the features minus their mean.  Padding, where ``mask`` [rows, seq] is 0,
-    is like nothing; ``causal``: a token sees only those before it.  A token that sees no other
-    gets 0.
+    What all tokens of a row have in common, their mean, is taken off first; it would make any two
+    alike.  Padding, where ``mask`` [rows, seq] is 0, counts for nothing; ``causal``: a token knows
+    only those up to itself.  A token that sees no other gets 0.
     """
-    states = hidden.float()
-    directions = functional.normalize(states - states.mean(-1, keepdim=True), dim=-1)
-    cosines = directions @ directions.transpose(1, 2)
+    states, real = hidden.float(), mask.to(torch.float32).unsqueeze(-1)
+    cosines = _up_to_each(states, real) if causal else _of_all(states, real)
     length = hidden.shape[1]
-    seen = torch.ones(length, length, dtype=torch.bool, device=hidden.device)
-    seen = seen.tril(-1) if causal else ~torch.eye(length, dtype=torch.bool, device=hidden.device)
+    pairs = torch.ones(length, length, dtype=torch.bool, device=hidden.device)
+    seen = pairs.tril(-1) if causal else ~torch.eye(length, dtype=torch.bool, device=hidden.device)
     visible = seen & mask.bool().unsqueeze(1)
-    largest = cosines.masked_fill(~visible, -2.0).amax(-1, keepdim=True)
-    return torch.where(largest < -1.5, torch.zeros_like(largest), largest)
+    largest = cosines.masked_fill(~visible, _NEVER).amax(-1, keepdim=True)
+    return torch.where(largest == _NEVER, torch.zeros_like(largest), largest)
+
+
+def _of_all(states: Tensor, real: Tensor) -> Tensor:
+    """Cosines [rows, seq, seq] about the mean of a row's real tokens."""
+    mean = (states * real).sum(1, keepdim=True) / real.sum(1, keepdim=True).clamp_min(1)
+    directions = torch.nn.functional.normalize(states - mean, dim=-1)
+    return directions @ directions.transpose(1, 2)
+
+
+def _up_to_each(states: Tensor, real: Tensor) -> Tensor:
+    """The same, where row ``t`` is about the mean of the tokens up to ``t``."""
+    means = (states * real).cumsum(1) / real.cumsum(1).clamp_min(1)
+    crossed = means @ states.transpose(1, 2)  # [rows, t, j]
+    own = crossed.diagonal(dim1=1, dim2=2).unsqueeze(-1)
+    middle = means.square().sum(-1, keepdim=True)
+    products = states @ states.transpose(1, 2) - own - crossed + middle
+    squares = states.square().sum(-1, keepdim=True)
+    sizes = (squares - 2 * own + middle) * (squares.transpose(1, 2) - 2 * crossed + middle)
+    # The first token is its own mean: what is left of it is rounding, and no direction.
+    cosines = products / sizes.clamp_min(1e-12).sqrt()
+    return torch.where(sizes > 1e-8 * squares * squares.transpose(1, 2), cosines.clamp(-1, 1), 0.0)

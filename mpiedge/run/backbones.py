@@ -1,6 +1,6 @@
 """Where the frozen model's activations come from in a phase: computed, recorded or read back."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from typing import NamedTuple
@@ -8,6 +8,7 @@ from typing import NamedTuple
 from mpiedge.pipeline.engine import Backbones
 from mpiedge.pipeline.recording import Numbered, Recording, Replaying
 from mpiedge.run.caching import SplitCache
+from mpiedge.run.evaluation import Evaluation
 from mpiedge.run.mending import mend
 from mpiedge.run.opening import Opened
 from mpiedge.store.damaged import Damaged
@@ -18,10 +19,17 @@ from mpiedge.task.task import Encoded
 
 
 class Visits(NamedTuple):
-    """The micro-batches that a rank takes part in, in order, and their examples."""
+    """The examples of every micro-batch, and of those that a rank takes part in."""
 
-    numbers: Sequence[int]
     examples: Numbered
+    batches: Callable[[], Iterator[Batch]]
+    """Those that the rank takes part in, from the first on; another thread goes through them."""
+
+
+def evaluation_visits(evaluation: Evaluation, rank: int) -> Visits:
+    """The visits of a split's examples that each come once."""
+    numbers = evaluation.numbers(rank)
+    return Visits(evaluation.examples, lambda: map(evaluation.examples, numbers))
 
 
 @contextmanager
@@ -39,17 +47,16 @@ def backbones(
         yield Recording(one.cache, one.survey.targets, visits.examples)
         one.cache.finish()
     else:
-        batches = [visits.examples(number) for number in visits.numbers]
-        with closing(_replays(opened, one, split, batches)) as replays:
+        with closing(_replays(opened, one, split, visits)) as replays:
             yield Replaying(replays, one.cache.layout, one.survey.targets, visits.examples)
 
 
 def _replays(
-    opened: Opened, one: SplitCache, split: Sequence[Encoded], batches: Sequence[Batch]
+    opened: Opened, one: SplitCache, split: Sequence[Encoded], visits: Visits
 ) -> Generator[Replay, None, None]:
-    due = [batch for batch in batches if batch]
     done = 0
-    while done < len(due):
+    while True:
+        due = (batch for batch in visits.batches() if batch)
         with Prefetch(one.cache, islice(due, done, None), one.layers) as ahead:
             try:
                 for replay in ahead:

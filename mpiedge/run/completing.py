@@ -11,7 +11,7 @@ from torch import Tensor
 from mpiedge.comm.values import agree, gather
 from mpiedge.pipeline.engine import Portion
 from mpiedge.plan.schedule import simulate
-from mpiedge.run.backbones import Visits, backbones
+from mpiedge.run.backbones import backbones, evaluation_visits
 from mpiedge.run.caching import SplitCache, missing, settle
 from mpiedge.run.evaluation import laid, portions
 from mpiedge.run.first_values import first_values
@@ -58,7 +58,7 @@ def _record(run: Prepared, at: Entered, one: SplitCache, lost: tuple[int, ...]) 
     parts = tuple(tuple(lost[i] for i in part) for part in portions(lengths, size))
     split = run.examples.train if one.split == "train" else run.examples.validation
     passing = laid(opened, at.phase.plan, split, parts)
-    visits = Visits(passing.numbers(rank), passing.examples)
+    visits = evaluation_visits(passing, rank)
     actions = simulate(passing.plan, batches=passing.batches).schedule.get(rank, ())
     with backbones(opened, Source.RECORD, one, visits, split) as kept:
         at.engine.run(Portion(passing.plan, actions, 0, passing.source, kept), _Nobody())

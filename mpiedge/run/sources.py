@@ -14,6 +14,7 @@ from mpiedge.run.clients import ClientFeed, Rota
 from mpiedge.run.preparing import Prepared
 from mpiedge.strategy import strategy
 from mpiedge.strategy.strategy import Phase
+from mpiedge.task.sampler import Batch
 
 
 class Given(NamedTuple):
@@ -32,7 +33,7 @@ def sources(run: Prepared, phase: Phase, updates: range) -> Iterator[Given]:
             yield given
         return
     cache = run.caches.train if run.caches else None
-    visits = Visits(_visited(run, phase, updates), _examples(run))
+    visits = Visits(_examples(run), lambda: _visited(run, phase, updates))
     with backbones(run.opened, phase.source, cache, visits, run.examples.train) as made:
         yield Given(_feeding(run), made)
 
@@ -53,11 +54,12 @@ def _of_clients(run: Prepared, phase: Phase, updates: range) -> Iterator[Given]:
             yield Given(replays, answers=feed)
 
 
-def _visited(run: Prepared, phase: Phase, updates: range) -> list[int]:
-    """The micro-batches that this rank takes part in."""
-    rank = run.opened.transport.rank
-    numbers = range(updates.start * run.size, updates.stop * run.size)
-    return [n for n in numbers if any(s.rank == rank for s in phase.plan.route(n))]
+def _visited(run: Prepared, phase: Phase, updates: range) -> Iterator[Batch]:
+    """The examples of the micro-batches that this rank takes part in, one after the other."""
+    rank, examples = run.opened.transport.rank, _examples(run)
+    for number in range(updates.start * run.size, updates.stop * run.size):
+        if any(stage.rank == rank for stage in phase.plan.route(number)):
+            yield examples(number)
 
 
 def _examples(run: Prepared) -> Callable[[int], tuple[int, ...]]:

@@ -14,7 +14,7 @@ from mpiedge.model.tokenizer import open_tokenizer
 from mpiedge.pipeline.engine import Portion
 from mpiedge.plan.schedule import simulate
 from mpiedge.run import planning
-from mpiedge.run.backbones import Visits, backbones
+from mpiedge.run.backbones import backbones, evaluation_visits
 from mpiedge.run.collecting import collect
 from mpiedge.run.completing import complete
 from mpiedge.run.evaluation import Evaluation, laid, observe, validation_of
@@ -96,7 +96,7 @@ def evaluate(run: Prepared, here: Entered, evaluation: Evaluation) -> dict[str, 
     """The metrics of the validation examples, on rank 0; elsewhere nothing."""
     transport, split = run.opened.transport, run.examples.validation
     cache = run.caches.validation if run.caches else None
-    visits = Visits(evaluation.numbers(transport.rank), evaluation.examples)
+    visits = evaluation_visits(evaluation, transport.rank)
     with backbones(run.opened, here.phase.source, cache, visits, split) as made:
         observed = observe(transport, here.engine, evaluation, made)
     return {} if observed is None else run.opened.task.score(observed)

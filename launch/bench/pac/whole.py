@@ -5,7 +5,10 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from mpiedge.config import to_toml
 
@@ -34,6 +37,45 @@ def seconds(result):
     """Seconds of training: every epoch, and what lies between the phases."""
     between = result.get("caching", {}).get("seconds", 0.0)
     return [epoch["seconds"] for epoch in result["epochs"]], between
+
+
+class Processor:
+    """The processor's seconds that each rank takes from its first update to its last one."""
+
+    def __init__(self, updates):
+        self._updates = updates
+        self._before, self._after = {}, {}
+
+    def __call__(self, process, output):
+        """Look at the ranks while they run; what MPI takes to wait counts too."""
+        while process.poll() is None:
+            begun, done = (output / "metrics.jsonl").exists(), _steps(output)
+            if begun and done <= self._updates:
+                times = _times(process.pid)
+                self._before = self._before or times
+                self._after = times
+            if done >= self._updates:
+                process.wait()
+            time.sleep(NAP)
+
+    @property
+    def most(self):
+        """Of the rank that took the most."""
+        return max(self._after[pid] - self._before[pid] for pid in self._before)
+
+
+def _times(pid):
+    """Seconds of the processor that the ranks below a process, or it itself, have taken."""
+    found = {}
+    with suppress(psutil.Error):
+        top = psutil.Process(pid)
+        for each in [*top.children(recursive=True), top]:
+            with suppress(psutil.Error):
+                words = each.cmdline()
+                if words[2:4] == ["mpiedge", "train"]:
+                    used = each.cpu_times()
+                    found[each.pid] = used.user + used.system
+    return found
 
 
 class Phase2:
