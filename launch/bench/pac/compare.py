@@ -82,8 +82,7 @@ def runs(setup, repeats):
 
 def _whole(setup, name, ranks, settings):
     """Seconds that all epochs take for an example: on the clock, and of one rank's processor."""
-    updates = settings.training.epochs * -(-setup.examples // inputs.BATCH)
-    processor = whole.Processor(updates)
+    processor = whole.Processor(settings.training.epochs, -(-setup.examples // inputs.BATCH))
     epochs, between = whole.seconds(whole.train(setup, name, settings, ranks, processor))
     size = setup.examples * settings.training.epochs / EPOCHS
     return {"wall": (sum(epochs) + between) / size, "process": processor.most / size}

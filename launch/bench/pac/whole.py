@@ -40,28 +40,33 @@ def seconds(result):
 
 
 class Processor:
-    """The processor's seconds that each rank takes from its first update to its last one."""
+    """The processor's seconds that each rank takes for its updates, what MPI takes to wait too."""
 
-    def __init__(self, updates):
-        self._updates = updates
-        self._before, self._after = {}, {}
+    def __init__(self, epochs, updates):
+        self._epochs, self._updates = epochs, updates  # of an epoch
+        self._spent = {}
 
     def __call__(self, process, output):
-        """Look at the ranks while they run; what MPI takes to wait counts too."""
+        """Look at the ranks while they run; evaluations are left out."""
+        before = {}
         while process.poll() is None:
-            begun, done = (output / "metrics.jsonl").exists(), _steps(output)
-            if begun and done <= self._updates:
-                times = _times(process.pid)
-                self._before = self._before or times
-                self._after = times
-            if done >= self._updates:
-                process.wait()
+            now = _times(process.pid)
+            if self._trains(output):
+                for pid in before.keys() & now.keys():
+                    self._spent[pid] = self._spent.get(pid, 0.0) + now[pid] - before[pid]
+            before = now
             time.sleep(NAP)
+
+    def _trains(self, output):
+        if not (output / "metrics.jsonl").exists():
+            return False
+        steps, evaluations = _lines(output, "learning_rate"), _lines(output, "evaluation")
+        return evaluations < self._epochs and steps < (evaluations + 1) * self._updates
 
     @property
     def most(self):
         """Of the rank that took the most."""
-        return max(self._after[pid] - self._before[pid] for pid in self._before)
+        return max(self._spent.values())
 
 
 def _times(pid):
@@ -88,7 +93,7 @@ class Phase2:
     def __call__(self, process, output):
         """Wait for the first update that is replayed; from there on look until the end."""
         status = Path(f"/proc/{process.pid}/status")
-        while process.poll() is None and _steps(output) <= self._updates:
+        while process.poll() is None and _lines(output, "learning_rate") <= self._updates:
             time.sleep(NAP)
         self.after = _bytes(status, "VmRSS")
         Path(f"/proc/{process.pid}/clear_refs").write_text("5", encoding="ascii")
@@ -97,9 +102,9 @@ class Phase2:
             time.sleep(NAP)
 
 
-def _steps(output):
+def _lines(output, key):
     file = output / "metrics.jsonl"
-    return file.read_text(encoding="utf-8").count('"learning_rate": ') if file.exists() else 0
+    return file.read_text(encoding="utf-8").count(f'"{key}": ') if file.exists() else 0
 
 
 def _bytes(status, name):
