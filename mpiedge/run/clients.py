@@ -15,7 +15,8 @@ from mpiedge.errors import BadInput
 from mpiedge.pipeline.engine import MicroBatch
 from mpiedge.pipeline.feed import Feed, Order, shuffled
 from mpiedge.run.opening import Opened, open_task_of
-from mpiedge.strategy.initiators import client_count, home, turns
+from mpiedge.strategy.initiators import turns
+from mpiedge.strategy.roles import client_count, roles
 from mpiedge.task.clients import Division, divide
 from mpiedge.task.sampler import Portions
 from mpiedge.task.task import Encoded
@@ -121,8 +122,8 @@ def homes(opened: Opened) -> frozenset[int]:
     """The ranks that read the files all share: clients' ranks, or rank 0 to validate."""
     if opened.settings.task.client_files:
         return frozenset({0})
-    size = opened.transport.size
-    return frozenset(home(client, size) for client in range(_count(opened)))
+    home = roles(opened.settings.strategy, opened.transport.size).home
+    return frozenset(home(client) for client in range(_count(opened)))
 
 
 def check_none(settings: RunSettings) -> None:
@@ -151,7 +152,7 @@ def _everywhere(opened: Opened, here: Mapping[int, Known]) -> dict[int, Known]:
 def _read(opened: Opened, train: Sequence[Encoded]) -> dict[int, Sequence[Encoded]]:
     settings, count = opened.settings, _count(opened)
     rank, size = opened.transport.rank, opened.transport.size
-    mine = [client for client in range(count) if home(client, size) == rank]
+    mine = roles(settings.strategy, size).clients_on(rank, count)
     if settings.task.client_files:
         return {client: open_task_of(opened, client).examples("train") for client in mine}
     if not mine:

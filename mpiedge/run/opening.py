@@ -25,8 +25,8 @@ from mpiedge.model.load import absent_modules
 from mpiedge.model.purpose import Purpose
 from mpiedge.model.quantize import check_frozen
 from mpiedge.model.tokenizer import open_target_tokenizer, open_tokenizer
-from mpiedge.strategy.initiators import home
 from mpiedge.strategy.registry import AT_CLIENTS, RECORDING, strategy
+from mpiedge.strategy.roles import roles
 from mpiedge.task.labels import united
 from mpiedge.task.opening import label_names, open_task
 from mpiedge.task.registry import recipe
@@ -125,8 +125,9 @@ def open_task_of(opened: Opened, client: int) -> Task:
 
 def _files_here(settings: RunSettings, transport: Transport) -> list[str]:
     """The training files of the clients on this rank."""
-    files = enumerate(settings.task.client_files)
-    return [file for client, file in files if home(client, transport.size) == transport.rank]
+    files = settings.task.client_files
+    here = roles(settings.strategy, transport.size).clients_on(transport.rank, len(files))
+    return [files[client] for client in here]
 
 
 def _with_client_labels(settings: RunSettings, transport: Transport) -> RunSettings:

@@ -12,7 +12,6 @@ Every client's examples come once an epoch, and every epoch has the same turns.
 
 from collections.abc import Sequence
 
-from mpiedge.errors import BadInput
 from mpiedge.strategy.portions import deal
 from mpiedge.strategy.settings import StrategySettings
 
@@ -32,22 +31,7 @@ def turns(batches: Sequence[int], settings: StrategySettings) -> tuple[int, ...]
     return tuple(row)
 
 
-def home(client: int, ranks: int) -> int:
-    """The rank that has a client's data; where there are more clients than ranks, one of many."""
-    return client % ranks
-
-
 def period(row: Sequence[int]) -> int:
     """After how many turns a row repeats itself; its length where it never does."""
     fitting = (n for n in range(1, len(row)) if len(row) % n == 0)
     return next((n for n in fitting if tuple(row[:n]) * (len(row) // n) == tuple(row)), len(row))
-
-
-def client_count(settings: StrategySettings, ranks: int, files: int) -> int:
-    """How many clients there are: as many as asked for, as files are named, or as ranks."""
-    if settings.clients and files and settings.clients != files:
-        raise BadInput(
-            f"strategy.clients is {settings.clients}, but task.client_files names {files} files; "
-            f"name one for each client"
-        )
-    return settings.clients or files or ranks

@@ -17,7 +17,8 @@ from mpiedge.plan.arrange import Places, Ring, arrange
 from mpiedge.plan.balance import Infeasible
 from mpiedge.plan.partition import PartitionPlan, Route, Stage
 from mpiedge.plan.schedule import ONE_F_ONE_B, Policy
-from mpiedge.strategy.initiators import home, period, turns
+from mpiedge.strategy.initiators import period, turns
+from mpiedge.strategy.roles import roles
 from mpiedge.strategy.settings import StrategySettings
 from mpiedge.strategy.strategy import Phase, Source, Watch, Work
 from mpiedge.strategy.unfreezing import Span, spans
@@ -62,7 +63,8 @@ class _Plans:
     def __init__(self, settings: StrategySettings, work: Work, places: Places) -> None:
         self._work, self._blocks = work, blocks_of(work)
         self._rank = {self._blocks[i]: rank for rank, part in places for i in part}
-        homes = [home(client, len(work.ranks)) for client in turns(work.clients, settings)]
+        home = roles(settings, len(work.ranks)).home
+        homes = [home(client) for client in turns(work.clients, settings)]
         self._homes = homes[: period(homes)]
 
     def plan(self, lowest: int, start: int = 0) -> PartitionPlan:
@@ -180,7 +182,8 @@ def _ring(settings: StrategySettings, work: Work, depths: Sequence[Span]) -> Rin
     head = work.layers.stop - 1
     own = sum(cost.layers[i].weights for i in work.layers if i not in blocks)
     own += 3 * cost.layers[head].tuned + cost.layers[head].activation
-    initiators = {home(c, len(work.ranks)) for c in range(len(work.clients))}
+    home = roles(settings, len(work.ranks)).home
+    initiators = {home(client) for client in range(len(work.clients))}
     each = tuple(own if rank in initiators else 0 for rank in work.ranks)
     return Ring(cost, blocks, trained, each)
 

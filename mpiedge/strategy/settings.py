@@ -34,9 +34,12 @@ class StrategySettings:
     )
     clients: int = setting(
         0,
-        "ring: data clients, whatever the number of ranks; client c is on rank c modulo the "
-        "ranks; 0: as many as task.client_files names, else as there are ranks",
+        "ring: data clients, whatever the number of ranks, dealt to the ranks with data in turn; "
+        "0: as many as task.client_files names, else as there are such ranks",
         least=0,
+    )
+    server_has_data: bool = setting(
+        False, "strategies with a server, rank 0: whether it has clients of its own too"
     )
     order: list[int] = setting(
         [], "ring: ranks in ring order, lowest block first; left out: planned"

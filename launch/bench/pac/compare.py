@@ -146,11 +146,13 @@ def keep(options, setup, measured, ratios):
     if options.quick:
         return
     old = before.get(options.model, {})
-    asked = {name: value for name, value in vars(options).items() if name not in ("quick", "only")}
+    hidden = ("quick", "only", "model")
+    asked = {name: value for name, value in vars(options).items() if name not in hidden}
     machine = {"load": os.getloadavg()[0], "cores": os.cpu_count(), "torch": torch.__version__}
+    how = {**asked, "tokens": setup.lengths, "mrpc": setup.real, **machine}
     found = {name: round(value, 4) for name, (value, _, _) in ratios.items()}
     before[options.model] = {
-        "options": {**asked, "tokens": setup.lengths, "mrpc": setup.real, **machine},
+        "options": {**old.get("options", {}), **dict.fromkeys(measured, how)},
         "ratios": {**old.get("ratios", {}), **found},
         "measured": {**old.get("measured", {}), **measured},
     }
