@@ -45,7 +45,8 @@ def least(keys: Sequence[NDArray[np.float64]], digits: int | None = None) -> NDA
     for key in keys:
         seen = np.where(left, key if digits is None else np.round(key, digits), np.inf)
         left &= seen == seen.min(axis=0)
-    return left.argmax(axis=0)
+    first: NDArray[np.intp] = left.argmax(axis=0)
+    return first
 
 
 def sums(values: Sequence[float]) -> Floats:
@@ -67,7 +68,8 @@ def sizes(values: Sequence[int]) -> Sizes:
 def largest(values: Sequence[int]) -> Sizes:
     """The largest value of every run [first, last]; values are 0 or more."""
     each = np.asarray(values, np.int64)
-    return np.maximum.accumulate(np.triu(np.broadcast_to(each, (len(each), len(each)))), axis=1)
+    runs: Sizes = np.maximum.accumulate(np.triu(np.broadcast_to(each, (len(each),) * 2)), axis=1)
+    return runs
 
 
 def _read(begins: list[NDArray[np.intp]], layers: int) -> tuple[range, ...]:

@@ -10,7 +10,7 @@ from math import inf
 
 
 def pace(speeds: Sequence[float], rows: int) -> float:
-    """Seconds of the slowest device if a row takes one second at speed 1; infinite without a row."""
+    """Seconds of the slowest device if a row takes one at speed 1; infinite if one has none."""
     if len(speeds) > rows:
         return inf
     shares = zip(even_shares(speeds, rows), speeds, strict=True)
