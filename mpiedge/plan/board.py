@@ -53,6 +53,7 @@ class Board:
             if self._firsts.get(rank) is start:
                 self._queues[rank].pop()
                 del self._firsts[rank]
+                self._stirred.add(rank)
                 return start, rank
         return None
 

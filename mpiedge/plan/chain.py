@@ -61,8 +61,9 @@ def sums(values: Sequence[float]) -> Floats:
 
 def sizes(values: Sequence[int]) -> Sizes:
     """The sum of every run [first, last], in whole numbers."""
-    before = np.concatenate([[0], np.cumsum(np.asarray(values, np.int64))])
-    return before[None, 1:] - before[:-1, None]
+    before: Sizes = np.concatenate([[0], np.cumsum(np.asarray(values, np.int64))])
+    added: Sizes = before[None, 1:] - before[:-1, None]
+    return added
 
 
 def largest(values: Sequence[int]) -> Sizes:

@@ -10,6 +10,7 @@ import pytest
 from mpiedge.plan.partition import PartitionPlan, Route, Stage
 from mpiedge.plan.schedule import GPIPE, ONE_F_ONE_B, simulate
 from mpiedge.plan.timeline import Action, Pass, draw
+from tests.plan.plain_play import simulate_plainly
 
 
 def _pipeline(stages: int, micro_batches: int, lowest: int = 0) -> PartitionPlan:
@@ -186,3 +187,24 @@ def test_random_plans_never_stall_and_run_every_pass_once(seed: int) -> None:
     backward = sum(action.which is Pass.BACKWARD for action in actions)
     assert backward == sum(sum(plan.batch(k).backward_passes.values()) for k in range(batches))
     assert _run_with_blocking_receives(plan, {r: list(a) for r, a in schedule.items()})
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_same_spans_as_when_everything_is_looked_at_each_time(seed: int) -> None:
+    for number in range(seed * 30, seed * 30 + 30):
+        chance = random.Random(number)
+        plan, batches = _random_plan(chance), chance.randint(1, 6)
+        policy = chance.choice([ONE_F_ONE_B, GPIPE])._replace(most=chance.choice([0, 0, 1, 2, 3]))
+        cost = chance.choice([_RandomCost(number), None])
+        plainly = simulate_plainly(plan, cost, policy, batches)
+        assert simulate(plan, cost, policy, batches).spans == plainly.spans
+
+
+def test_many_replicas_take_as_many_actions_as_they_have() -> None:
+    ranks, batches = 300, 4
+    routes = tuple((Stage(rank, range(3), frozenset({1})),) for rank in range(ranks))
+    plan = PartitionPlan(routes, tuple(range(ranks)), joint_update=True)
+    timeline = simulate(plan, batches=batches)
+    assert len(timeline.spans) == 3 * ranks * batches
+    assert timeline.makespan == 2 * batches
+    assert timeline.busy(0) == timeline.busy(ranks - 1) == 2 * batches

@@ -1,10 +1,6 @@
-"""When each rank computes what: a plan played out against a cost.
+"""A play as it is said and not as it is fast: all that is ready is looked at before each action.
 
-A schedule is a list of actions per rank.  It is not written by hand: it is what happens when
-every rank, whenever it is free, takes an update if one is due, else the backward pass that is
-ready, else the forward pass that is ready, and no stage holds more micro-batches than its
-*window* allows.  A window of ``num_stages - stage`` gives 1F1B; no window, GPipe.  The same play
-predicts how long the work takes.
+What ``simulate`` has to do, in other words; the time it takes grows with the square of a plan.
 """
 
 from collections import Counter
@@ -12,25 +8,14 @@ from math import inf
 
 from mpiedge.plan.cost import Cost, UnitCost
 from mpiedge.plan.partition import PartitionPlan, Stage
-from mpiedge.plan.places import GPIPE, ONE_F_ONE_B, Policy, Slot, places, slot_of
+from mpiedge.plan.places import Policy, Slot, places, slot_of
 from mpiedge.plan.timeline import Action, Pass, Span, Timeline
 
-__all__ = ["GPIPE", "ONE_F_ONE_B", "Policy", "simulate"]
 
-
-def simulate(
-    plan: PartitionPlan, cost: Cost | None = None, policy: Policy = ONE_F_ONE_B, batches: int = 1
+def simulate_plainly(
+    plan: PartitionPlan, cost: Cost | None, policy: Policy, batches: int
 ) -> Timeline:
-    """Play ``batches`` batches of ``plan`` against ``cost`` (unit cost) and say what ran when.
-
-    A stage that an update changes waits, before a batch's forward passes, for the update after the
-    batch before, and where that was made elsewhere for the weights to come; a frozen stage has
-    nothing to wait for, and runs ahead.
-    """
-    return _Play(plan, cost or _UNIT, policy, batches).run()
-
-
-_UNIT = UnitCost()
+    return _Play(plan, cost or UnitCost(), policy, batches).run()
 
 
 class _Play:
