@@ -12,6 +12,7 @@ its actions, whatever the number of ranks (``docs/planning.md`` has the curves).
 """
 
 from collections.abc import Iterator
+from math import inf
 
 from mpiedge.plan.awaited import Awaited, Waiting
 from mpiedge.plan.board import Board
@@ -23,7 +24,7 @@ from mpiedge.plan.places import GPIPE, ONE_F_ONE_B, Policy
 from mpiedge.plan.queues import Order, Start
 from mpiedge.plan.timeline import Action, Pass, Span, Timeline
 
-__all__ = ["GPIPE", "ONE_F_ONE_B", "Policy", "simulate"]
+__all__ = ["GPIPE", "ONE_F_ONE_B", "Policy", "makespan", "simulate"]
 
 
 def simulate(
@@ -36,6 +37,21 @@ def simulate(
     nothing to wait for, and runs ahead.
     """
     return Timeline(tuple(_Play(plan, cost or UnitCost(), policy, batches).run()))
+
+
+def makespan(
+    plan: PartitionPlan, cost: Cost, policy: Policy = ONE_F_ONE_B, limit: float = inf
+) -> float:
+    """Seconds of one batch in the same play; infinite for ``limit`` or more, not played to its end.
+
+    For comparing many plans, of which few are worth their whole play.
+    """
+    end = 0.0
+    for span in _Play(plan, cost, policy, batches=1).run():
+        end = max(end, span.end)
+        if end >= limit:
+            return inf
+    return end
 
 
 _UPDATE = 0  # turn

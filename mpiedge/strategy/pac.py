@@ -23,7 +23,7 @@ from mpiedge.plan.bound import at_least
 from mpiedge.plan.grouping import Group, Grouping, Problem, all_reduce
 from mpiedge.plan.hybrid import Size, groupings
 from mpiedge.plan.partition import PartitionPlan, Stage
-from mpiedge.plan.schedule import simulate
+from mpiedge.plan.schedule import makespan
 from mpiedge.plan.shares import Floats
 from mpiedge.strategy.given import check_enough, given_groups, given_stages, shares_of
 from mpiedge.strategy.portions import apportion, deal, turns
@@ -72,11 +72,11 @@ def recording(settings: StrategySettings, work: Work) -> PartitionPlan:
     bounds = {one: work.micro_batches * at_least(_sized(problem, one), one.groups) for one in found}
     plans, passes = dict[PartitionPlan, float](), 0
     for one in sorted(found, key=bounds.__getitem__):
-        enough = len(plans) == _PLAYED or passes > _PASSES
-        if enough or bounds[one] >= min(plans.values(), default=inf):
+        best = min(plans.values(), default=inf)
+        if len(plans) == _PLAYED or passes > _PASSES or bounds[one] >= best:
             break
         plan = _plan(work, one.groups, shares)
-        plans[plan] = plans.get(plan) or _played(problem, plan, one.groups)
+        plans[plan] = plans.get(plan) or _played(problem, plan, one.groups, best)
         passes += work.micro_batches * len(one.groups)
     return min(plans, key=plans.__getitem__)
 
@@ -144,10 +144,10 @@ def _ranks(work: Work, group: Group, shares: Sequence[float]) -> list[int]:
     return [group.ranks[i] for i in deal(apportion(work.micro_batches, parts))]
 
 
-def _played(problem: Problem, plan: PartitionPlan, groups: Sequence[Group]) -> float:
-    """Seconds of a batch, the sum of its gradients included."""
+def _played(problem: Problem, plan: PartitionPlan, groups: Sequence[Group], limit: float) -> float:
+    """Seconds of a batch, the sum of its gradients included; infinite for ``limit`` or more."""
     summing = max(all_reduce(problem, group) for group in groups)
-    return simulate(plan, problem.cost).makespan + summing
+    return makespan(plan, problem.cost, limit=limit - summing) + summing
 
 
 def _sizes(work: Work) -> tuple[Size, ...]:
