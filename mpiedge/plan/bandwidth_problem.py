@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from mpiedge.errors import BadInput
 from mpiedge.plan.balance import Infeasible
-from mpiedge.plan.bandwidth_shares import Objective, Shares, check_budget, share
+from mpiedge.plan.bandwidth_shares import Objective, Shares, check_terms, share
 from mpiedge.plan.depths import Bools, Floats, Ints, depth_table
 from mpiedge.plan.matching import check_room, depths_of
 
@@ -48,6 +48,16 @@ class Problem:
         """The payload of every device and block [devices, blocks]."""
         return np.broadcast_to(self.payload, self.seconds.shape)
 
+    def required(self, deadline: float) -> Floats:
+        """The bandwidth [devices, blocks] to meet a deadline of objective A.
+
+        Where none would do it is twice the budget: finite, and more than any answer may use.
+        """
+        left = deadline - self.seconds
+        needed = np.full(left.shape, np.inf)
+        np.divide(self.payloads, left, out=needed, where=left > 0)
+        return np.asarray(np.minimum(needed, 2 * self.budget), dtype=np.float64)
+
     def shared(self, matching: Ints) -> Shares:
         """The best shares of a matching's devices, in the order of the blocks."""
         blocks = np.arange(len(matching))
@@ -75,9 +85,7 @@ def problem_of(
     Raises BadInput for tables or a budget that cannot be used, Infeasible when not all blocks
     have a device.
     """
-    if objective not in ("A", "B"):
-        raise BadInput(f'objective is {objective!r} and must be "A" or "B"')
-    check_budget(budget)
+    check_terms(budget, objective)
     seconds = depth_table(latency, feasible)
     payloads = _payload(payload, seconds)
     cannot_send = np.logical_or.reduce(np.isinf(payloads), axis=1)

@@ -35,9 +35,10 @@ def share(
     send finishes at the same time.  B: it is the longest computing and the longest upload after
     it, and every upload takes the same time.
 
-    Raises BadInput for a budget or payloads that nothing can be sent with.
+    Raises BadInput for a budget, payloads or seconds that cannot be used.
     """
-    seconds, loads = _checked(latencies, payloads, budget)
+    check_terms(budget, objective)
+    seconds, loads = _checked(latencies, payloads)
     sends = loads > 0
     if not sends.any():
         return Shares(np.full(len(loads), budget / len(loads)), float(seconds.max()))
@@ -56,14 +57,17 @@ def split_equally(
     latencies: ArrayLike, payloads: ArrayLike, budget: float, objective: Objective = "A"
 ) -> Shares:
     """The same share for every device, and the round it makes, as a comparison."""
-    seconds, loads = _checked(latencies, payloads, budget)
+    check_terms(budget, objective)
+    seconds, loads = _checked(latencies, payloads)
     upload = loads * (len(loads) / budget)
     ends = seconds + upload if objective == "A" else seconds.max() + upload
     return Shares(np.full(len(loads), budget / len(loads)), float(ends.max()))
 
 
-def check_budget(budget: float) -> None:
-    """Raise BadInput for a bandwidth budget that nothing can be sent with."""
+def check_terms(budget: float, objective: Objective) -> None:
+    """Raise BadInput for an unknown objective, or a budget that nothing can be sent with."""
+    if objective not in ("A", "B"):
+        raise BadInput(f'objective is {objective!r} and must be "A" or "B"')
     if not 0 < budget < np.inf:
         raise BadInput(
             f"the bandwidth budget is {budget} and must be a finite number above 0; give the "
@@ -71,8 +75,7 @@ def check_budget(budget: float) -> None:
         )
 
 
-def _checked(latencies: ArrayLike, payloads: ArrayLike, budget: float) -> tuple[Floats, Floats]:
-    check_budget(budget)
+def _checked(latencies: ArrayLike, payloads: ArrayLike) -> tuple[Floats, Floats]:
     seconds = np.asarray(latencies, dtype=np.float64)
     loads = np.asarray(payloads, dtype=np.float64)
     if seconds.ndim != 1 or seconds.shape != loads.shape or not len(seconds):

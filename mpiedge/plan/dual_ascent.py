@@ -27,7 +27,7 @@ import numpy as np
 from mpiedge.plan.bandwidth_problem import Problem
 from mpiedge.plan.depths import Floats, Ints
 from mpiedge.plan.dual_parts import GAP, Ascent, loads, taken, usable
-from mpiedge.plan.exact_allocation import cheapest
+from mpiedge.plan.exact_allocation import cheapest, total
 from mpiedge.plan.exchanges import exchanged
 from mpiedge.plan.involvement import involvement
 from mpiedge.plan.matching import bottleneck, depths_of, read_out
@@ -57,15 +57,13 @@ def ascend_deadlines(problem: Problem, steps: int = 100, polish: bool = True) ->
     """Ascend for at most so many steps; ``polish`` ends with exchanges of blocks."""
     devices, seconds = len(problem.seconds), problem.seconds
     first = read_out(seconds, depths_of(seconds, bottleneck(seconds)))
-    best, bound, met = problem.allocation(first), 0.0, {first.tobytes()}
+    best, bound = problem.allocation(first), 0.0
     prices = Prices(np.full((devices, 1), 1 / devices), np.zeros(problem.payload.shape))
     for step in range(1, steps + 1):
         parts = _parts(problem, prices, best.round_time)
         bound = max(bound, parts.value)
-        if parts.matching.tobytes() not in met:
-            met.add(parts.matching.tobytes())
-            found = problem.allocation(parts.matching)
-            best = min(best, found, key=lambda one: one.round_time)
+        if total(problem.required(best.round_time), parts.matching) < problem.budget:
+            best = problem.allocation(parts.matching)
         if best.round_time - bound <= GAP * best.round_time:
             break
         prices = _stepped(problem, prices, parts, best.round_time, step)
@@ -79,9 +77,8 @@ def _parts(problem: Problem, prices: Prices, limit: float) -> Parts:
     np.multiply(prices.late, problem.seconds, out=costs, where=allowed)
     costs += prices.involved
     matching = cheapest(costs)
-    value = float(costs[matching, np.arange(len(matching))].sum())
     bandwidth = involvement(_alpha(problem, prices), prices.involved, len(matching))
-    return Parts(matching, bandwidth.q, value + bandwidth.value)
+    return Parts(matching, bandwidth.q, total(costs, matching) + bandwidth.value)
 
 
 def _alpha(problem: Problem, prices: Prices) -> Floats:

@@ -25,6 +25,11 @@ def cheapest(costs: Floats) -> Ints:
     return np.asarray(devices[np.argsort(blocks)], dtype=np.intp)
 
 
+def total(costs: Floats, matching: Ints) -> float:
+    """The sum of a matching's costs [devices, blocks]."""
+    return float(costs[matching, np.arange(len(matching))].sum())
+
+
 def _meet_deadlines(problem: Problem) -> Allocation:
     """Objective A: shorten the deadline until no matching needs less than the budget.
 
@@ -33,16 +38,12 @@ def _meet_deadlines(problem: Problem) -> Allocation:
     time is the next, earlier deadline.  This is Dinkelbach's iteration (Management Science 13,
     1967): deadlines fall strictly and matchings are finite, so it ends, at an optimum.
     """
-    seconds, payloads, budget = problem.seconds, problem.payloads, problem.budget
+    seconds = problem.seconds
     best = problem.allocation(read_out(seconds, depths_of(seconds, bottleneck(seconds))))
     while True:
-        left = best.round_time - seconds
-        meets = left > 0
-        needed = np.full(seconds.shape, np.inf)
-        np.divide(payloads, left, out=needed, where=meets)
-        # What no budget allows costs twice the budget: finite, and never part of an answer.
-        matching = cheapest(np.minimum(needed, 2 * budget))
-        if not needed[matching, np.arange(len(matching))].sum() < budget:
+        needed = problem.required(best.round_time)
+        matching = cheapest(needed)
+        if not total(needed, matching) < problem.budget:
             return best
         found = problem.allocation(matching)
         if not found.round_time < best.round_time:
@@ -58,15 +59,15 @@ def cut_sweep(seconds: Floats, costs: Floats) -> Ints:
     with the last sum are no better than the best.
     """
     least = bottleneck(seconds)
-    columns = np.arange(seconds.shape[1])
+    blocks = np.arange(seconds.shape[1])
     best, best_time, limit = None, np.inf, np.inf
     while True:
         allowed = seconds < limit if limit < np.inf else np.isfinite(seconds)
         matching = cheapest(np.where(allowed, costs, np.inf))
-        slowest = float(seconds[matching, columns].max())
-        total = float(costs[matching, columns].sum())
-        if best is None or slowest + total < best_time:
-            best, best_time = matching, slowest + total
-        if slowest <= least or least + total >= best_time:
+        slowest = float(seconds[matching, blocks].max())
+        cost = total(costs, matching)
+        if best is None or slowest + cost < best_time:
+            best, best_time = matching, slowest + cost
+        if slowest <= least or least + cost >= best_time:
             return best
         limit = slowest

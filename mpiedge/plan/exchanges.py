@@ -17,19 +17,11 @@ def exchanged(problem: Problem, start: Allocation) -> Allocation:
     """
     best = start
     while True:
-        needed = _needed(problem, best.round_time)
+        needed = problem.required(best.round_time)
         found = problem.allocation(_best_exchange(needed, best.matching))
         if not found.round_time < best.round_time:
             return best
         best = found
-
-
-def _needed(problem: Problem, deadline: float) -> Floats:
-    """Bandwidth [devices, blocks] to meet the deadline; more than all of it where none does."""
-    left = deadline - problem.seconds
-    needed = np.full(left.shape, np.inf)
-    np.divide(problem.payloads, left, out=needed, where=left > 0)
-    return np.asarray(np.minimum(needed, 2 * problem.budget), dtype=np.float64)
 
 
 def _best_exchange(needed: Floats, matching: Ints) -> Ints:
