@@ -7,6 +7,7 @@ import numpy as np
 
 from mpiedge.plan.bandwidth_problem import Allocation, Problem
 from mpiedge.plan.depths import Floats, Ints
+from mpiedge.plan.exact_allocation import total
 
 
 def exchanged(problem: Problem, start: Allocation) -> Allocation:
@@ -18,7 +19,10 @@ def exchanged(problem: Problem, start: Allocation) -> Allocation:
     best = start
     while True:
         needed = problem.required(best.round_time)
-        found = problem.allocation(_best_exchange(needed, best.matching))
+        matching = _best_exchange(needed, best.matching)
+        if not total(needed, matching) < problem.budget:
+            return best
+        found = problem.allocation(matching)
         if not found.round_time < best.round_time:
             return best
         best = found
