@@ -25,6 +25,7 @@ from mpiedge.model.load import absent_modules
 from mpiedge.model.purpose import Purpose
 from mpiedge.model.quantize import check_frozen
 from mpiedge.model.tokenizer import open_target_tokenizer, open_tokenizer
+from mpiedge.strategy.depth import lowest_of
 from mpiedge.strategy.registry import AT_CLIENTS, RECORDING, strategy
 from mpiedge.strategy.roles import roles
 from mpiedge.task.labels import united
@@ -88,6 +89,7 @@ def open_run(settings: RunSettings, transport: Transport, beside: Path = Path())
     # Labels that the run file does not name stand in the training file, which rank 0 has.
     labels = tuple(decided(transport, lambda: list(task.labels)))
     blueprint = collectively(transport, lambda: _build(settings, found, purpose, len(labels) or 1))
+    settings = collectively(transport, lambda: _with_depth(settings, blueprint))
     heads = collectively(transport, lambda: _adapt(settings, blueprint))
     return Opened(
         settings=replace(settings, task=replace(settings.task, labels=list(labels))),
@@ -170,6 +172,15 @@ def _build(settings: RunSettings, found: Found, purpose: Purpose, num_labels: in
                 f"{settings.model.name}; set it to {blueprint.longest} or less"
             )
     return blueprint
+
+
+def _with_depth(settings: RunSettings, blueprint: Blueprint) -> RunSettings:
+    """The settings with the lowest block that has an adapter, where the strategy decides it."""
+    if settings.strategy.name != "split":
+        return settings
+    last = (blueprint.bridge or blueprint.num_layers - 2) - 1
+    lowest = lowest_of(settings.strategy, settings.adapter.lowest, last)
+    return replace(settings, adapter=replace(settings.adapter, lowest=lowest))
 
 
 def _adapt(settings: RunSettings, blueprint: Blueprint) -> tuple[str, ...]:

@@ -5,29 +5,28 @@ Apart from training, which only needs to know that there is something to train o
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
-from mpiedge.pipeline.engine import Backbones, MicroBatch, Source
+from mpiedge.pipeline.engine import MicroBatch
 from mpiedge.pipeline.feed import Feed
 from mpiedge.run.backbones import Visits, backbones
 from mpiedge.run.clients import ClientFeed, Rota
+from mpiedge.run.given import Given
+from mpiedge.run.phases import Entered
 from mpiedge.run.preparing import Prepared
+from mpiedge.run.splitting import splitting
 from mpiedge.strategy import strategy
 from mpiedge.strategy.strategy import Phase
 from mpiedge.task.sampler import Batch
 
 
-class Given(NamedTuple):
-    """Where the micro-batches of a phase come from."""
-
-    source: Source
-    backbones: Backbones | None = None
-    answers: Source | None = None
-
-
 @contextmanager
-def sources(run: Prepared, phase: Phase, updates: range) -> Iterator[Given]:
+def sources(run: Prepared, here: Entered, updates: range) -> Iterator[Given]:
     """What is needed for these updates of the run."""
+    phase = here.phase
+    if run.pool is not None:
+        with splitting(run, here, updates) as given:
+            yield given
+        return
     if run.clients is not None:
         with _of_clients(run, phase, updates) as given:
             yield given

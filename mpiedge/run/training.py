@@ -19,12 +19,13 @@ from mpiedge.run.collecting import collect
 from mpiedge.run.completing import complete
 from mpiedge.run.evaluation import Evaluation, laid, observe, validation_of
 from mpiedge.run.first_values import first_values
+from mpiedge.run.given import Given
 from mpiedge.run.journal import Journal
 from mpiedge.run.losses import Losses
 from mpiedge.run.opening import Opened
 from mpiedge.run.phases import Entered, begin, follow, refresh
 from mpiedge.run.preparing import Prepared, prepare
-from mpiedge.run.sources import Given, sources
+from mpiedge.run.sources import sources
 from mpiedge.run.usage import usage
 from mpiedge.strategy.strategy import Phase, Source, layers_of
 
@@ -75,7 +76,7 @@ def _work(
     """
     clock, phase = run.clock, here.phase
     evaluation = _evaluation(run, here)
-    with sources(run, phase, updates) as given:
+    with sources(run, here, updates) as given:
         for portion in clock.portions(updates.start, updates.stop, phase.together):
             start = time.monotonic()
             if portion.start > updates.start:
@@ -114,6 +115,7 @@ def _update(
 ) -> list[float]:
     """Run the updates of one portion; their losses, on rank 0."""
     transport, plan = run.opened.transport, here.phase.plan.excerpt(updates)
+    given.begin(updates)
     timeline = simulate(plan, policy=here.phase.policy, batches=len(updates))
     found: list[float] = []
 
@@ -124,7 +126,8 @@ def _update(
     losses = Losses(transport, plan, updates.start, heard)
     first = updates.start * len(plan.micro_batches)
     actions = timeline.schedule.get(transport.rank, ())
-    here.engine.run(Portion(plan, actions, first, *given), losses)
+    portion = Portion(plan, actions, first, given.source, given.backbones, given.answers)
+    here.engine.run(portion, losses)
     losses.drain(updates.stop)
     return found
 

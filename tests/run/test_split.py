@@ -1,0 +1,63 @@
+"""Whole split runs: as centralised training above the cut, whoever has which examples."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.models import save_tiny
+from tests.runs import Finished, difference, run, settings, write_requests
+
+SGD = {"optimizer": "sgd", "learning_rate": 0.5, "clip_norm": 0.05}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_requests(tmp_path_factory.mktemp("split") / "requests")
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("split") / "bert"
+    return save_tiny("bert", folder, blocks=4, hidden_dropout_prob=0.1)
+
+
+def central(model: Path, data: Path, folder: Path, lowest: int, **sections: Any) -> Finished:
+    """Plain training with adapters from block ``lowest`` on."""
+    changes = {"training": SGD, **sections}
+    changes["adapter"] = {"r": 4, "lowest": lowest, **sections.get("adapter", {})}
+    return run(settings(model, data, **changes), 1, folder / f"central-{lowest}")
+
+
+def split(model: Path, data: Path, folder: Path, ranks: int, **sections: Any) -> Finished:
+    """A split run of three clients, unless the sections say otherwise."""
+    changes = {
+        "training": SGD,
+        "cache": {"folder": str(folder / "cache")},
+        **sections,
+        "strategy": {"name": "split", "clients": 3, **sections.get("strategy", {})},
+    }
+    return run(settings(model, data, **changes), ranks, folder / f"on-{ranks}")
+
+
+@pytest.fixture(scope="module")
+def above_two(bert: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    return central(bert, data, tmp_path_factory.mktemp("split") / "central", 3)
+
+
+@pytest.mark.parametrize("division", ["iid", "dirichlet", "label"])
+@pytest.mark.parametrize(("ranks", "cuts"), [(1, [2]), (2, [1, 2, 1]), (4, [1, 2, 2]), (4, [2])])
+def test_it_is_centralised_training_above_the_deepest_cut(
+    division: str,
+    ranks: int,
+    cuts: list[int],
+    bert: Path,
+    data: Path,
+    tmp_path: Path,
+    above_two: Finished,
+) -> None:
+    strategy = {"cuts": cuts, "replay": ranks != 2}
+    found = split(bert, data, tmp_path, ranks, strategy=strategy, task={"split": division})
+    assert difference(above_two, found) < 1e-5
+    assert found.losses == pytest.approx(above_two.losses, rel=1e-5)
+    assert found.result["metrics"] == pytest.approx(above_two.result["metrics"], rel=1e-5)
