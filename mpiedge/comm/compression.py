@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from mpiedge.comm.circle import Circle
 from mpiedge.comm.tag import Kind, Tag
 from mpiedge.comm.transport import Transport
 
@@ -66,6 +67,10 @@ class Compressing:
     def broadcast(self, tensor: Tensor, root: int, ranks: Sequence[int]) -> None:
         """As the transport."""
         self._transport.broadcast(tensor, root, ranks)
+
+    def circle(self, root: int, ranks: Sequence[int]) -> Circle:
+        """As the transport: bytes stay as they are."""
+        return self._transport.circle(root, ranks)
 
     def close(self) -> None:
         """As the transport."""

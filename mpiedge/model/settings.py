@@ -39,8 +39,8 @@ class AdapterSettings:
     )
     lowest: int = setting(
         0,
-        "lora, bottleneck: the lowest block with an adapter, 1 being the first; what is below is at "
-        "rest, without dropout; 0: every block has one, with strategy split those above the cut",
+        "lora, bottleneck: the lowest block with an adapter, 1 being the first; what is below is "
+        "at rest, without dropout; 0: all have one, with strategy split those above the cut",
         least=0,
     )
     r: int = setting(8, "lora: rank of the update")

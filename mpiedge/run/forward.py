@@ -1,4 +1,4 @@
-"""Frozen layers run on examples, or on what another rank made of them, and nothing kept for training.
+"""Frozen layers run on examples, or on what another rank made of them, with nothing kept.
 
 What a device does in split learning with a frozen front, and how the server brings what comes from
 a shallower cut to the deepest one.
@@ -57,6 +57,6 @@ class Forward:
         entries = {i: tuple(each.to(device) for each in entry) for i, entry in entries.items()}
         with self._mode():
             moved = Activation(*(tensor.to(device) for tensor in x))
-            hidden = shard(moved, layers, entries).hidden.cpu()
+            hidden: Tensor = shard(moved, layers, entries).hidden.cpu()
         self._here.engine.busy += time.perf_counter() - start
         return hidden

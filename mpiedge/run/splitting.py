@@ -18,7 +18,8 @@ from mpiedge.run.given import Given
 from mpiedge.run.phases import Entered
 from mpiedge.run.pool import Pool, order_of
 from mpiedge.run.preparing import Prepared
-from mpiedge.run.uplink import Cuts, Messages
+from mpiedge.run.rounds import Format, Rounds
+from mpiedge.run.uplink import Cuts, Messages, Uplink
 from mpiedge.strategy.roles import SERVER, roles
 from mpiedge.strategy.strategy import Source
 from mpiedge.task.sampler import Batch
@@ -107,7 +108,7 @@ def _nothing(number: int) -> MicroBatch:
     raise AssertionError(f"micro-batch {number} does not enter here")
 
 
-def _uplink(run: Prepared, here: Entered, pool: Pool) -> Messages:
+def _uplink(run: Prepared, here: Entered, pool: Pool) -> Uplink:
     opened = run.opened
     settings = opened.settings
     assert run.intake is not None
@@ -119,5 +120,9 @@ def _uplink(run: Prepared, here: Entered, pool: Pool) -> Messages:
     )
     ranks = {stage.rank: stage.layers for stage in here.phase.feeders}
     cuts = Cuts(ranks, settings.adapter.lowest - 1, Forward(opened, here, pool))
-    transport = compressed(opened.transport, settings.comm.compression)
+    how = settings.comm.compression
+    if settings.strategy.aggregation == "gather":
+        form = Format(pool, opened.blueprint.config.hidden_size, opened.blueprint.dtype, how)
+        return Rounds(opened.transport, deal, cuts, run.intake, form)
+    transport = compressed(opened.transport, how)
     return Messages(transport, deal, cuts, run.intake, settings.strategy.credits)

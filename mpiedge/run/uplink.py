@@ -22,7 +22,9 @@ from mpiedge.task.sampler import Batch
 
 
 class Uplink(Protocol):
-    """How what devices make comes to the server."""
+    """How what devices make comes to the server; with ``record``, to be kept as well."""
+
+    record: bool
 
     def begin(self, updates: range) -> None:
         """These updates are next; devices do here all that they do for them."""

@@ -23,8 +23,8 @@ def lowest_of(settings: StrategySettings, given: int, last: int) -> int:
     wrong = [cut for cut in settings.cuts if not 1 <= cut <= last]
     if wrong:
         raise BadInput(
-            f"strategy.cuts {settings.cuts} has {wrong[0]}; a cut is at least 1 and at most {last}, "
-            f"so that a block is left above it"
+            f"strategy.cuts {settings.cuts} has {wrong[0]}; a cut is at least 1 and at most "
+            f"{last}, so that a block is left above it"
         )
     if given and deepest >= given:
         raise BadInput(

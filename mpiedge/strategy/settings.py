@@ -35,8 +35,8 @@ class StrategySettings:
     )
     clients: int = setting(
         0,
-        "ring, split: data clients, whatever the number of ranks, dealt to the ranks with data in turn; "
-        "0: as many as task.client_files names, else as there are such ranks",
+        "ring, split: data clients, whatever the number of ranks, dealt to the ranks with data in "
+        "turn; 0: as many as task.client_files names, else as there are such ranks",
         least=0,
     )
     server_has_data: bool = setting(

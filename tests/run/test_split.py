@@ -46,18 +46,54 @@ def above_two(bert: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.mark.parametrize("division", ["iid", "dirichlet", "label"])
-@pytest.mark.parametrize(("ranks", "cuts"), [(1, [2]), (2, [1, 2, 1]), (4, [1, 2, 2]), (4, [2])])
+@pytest.mark.parametrize("laid", [(1, [2]), (2, [1, 2, 1]), (4, [1, 2, 2]), (4, [2])])
 def test_it_is_centralised_training_above_the_deepest_cut(
     division: str,
-    ranks: int,
-    cuts: list[int],
+    laid: tuple[int, list[int]],
     bert: Path,
     data: Path,
     tmp_path: Path,
     above_two: Finished,
 ) -> None:
+    ranks, cuts = laid
     strategy = {"cuts": cuts, "replay": ranks != 2}
     found = split(bert, data, tmp_path, ranks, strategy=strategy, task={"split": division})
     assert difference(above_two, found) < 1e-5
     assert found.losses == pytest.approx(above_two.losses, rel=1e-5)
     assert found.result["metrics"] == pytest.approx(above_two.result["metrics"], rel=1e-5)
+
+
+FAMILY_TASKS = {
+    "roberta": "classification",
+    "gpt2": "language",
+    "llama": "language",
+    "t5": "seq2seq",
+    "bart": "seq2seq",
+}
+
+
+@pytest.mark.parametrize("family", FAMILY_TASKS)
+def test_every_family(family: str, data: Path, tmp_path: Path) -> None:
+    model = save_tiny(family, tmp_path / family, blocks=3, **STILL.get(family, {}))
+    task = {"name": FAMILY_TASKS[family]}
+    if task["name"] != "classification":
+        task = {**task, "text": ["text"], "label": "label"}
+    more = {"task": task, "training": {**SGD, "learning_rate": 0.1}}
+    kind = {"adapter": {"kind": "bottleneck" if family == "llama" else "lora", "bottleneck": 8}}
+    above = central(model, data, tmp_path, 3, **more, **kind)
+    found = split(model, data, tmp_path, 3, **more, **kind, strategy={"cuts": [1, 2, 1]})
+    assert difference(above, found) < 1e-5
+    assert len(set(found.losses)) > 10
+
+
+STILL: dict[str, dict[str, Any]] = {"t5": {"dropout_rate": 0.0}}
+
+
+@pytest.mark.parametrize("cuts", [[2], [1, 2, 2]])
+@pytest.mark.parametrize("ranks", [1, 3, 4])
+def test_gathering_gives_the_same(
+    ranks: int, cuts: list[int], bert: Path, data: Path, tmp_path: Path, above_two: Finished
+) -> None:
+    strategy = {"cuts": cuts, "aggregation": "gather", "server_has_data": ranks == 3}
+    found = split(bert, data, tmp_path, ranks, strategy=strategy, task={"split": "label"})
+    assert difference(above_two, found) < 1e-5
