@@ -10,6 +10,10 @@ def _at_once(updates: range) -> None:
     """Nothing has to be done before updates are run."""
 
 
+def _settled() -> None:
+    """Nothing is trained apart."""
+
+
 class Given(NamedTuple):
     """Where the micro-batches of a phase come from."""
 
@@ -18,3 +22,5 @@ class Given(NamedTuple):
     answers: Source | None = None
     begin: Callable[[range], None] = _at_once
     """Called on every rank before updates that are run together."""
+    settle: Callable[[], None] = _settled
+    """Called on every rank before an evaluation: what is trained apart is brought together."""

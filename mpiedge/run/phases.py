@@ -74,7 +74,8 @@ def refresh(opened: Opened, here: Entered, plan: PartitionPlan, done: int) -> No
     if here.phase.plan.cycle == 1:
         return
     blueprint, newest = opened.blueprint, here.phase.plan.batch(done - 1)
-    owners = owners_of(blueprint, newest, here.shard.tuned)
+    shared = {n for n in here.shard.tuned if newest.apart.isdisjoint(blueprint.layers_of(n))}
+    owners = owners_of(blueprint, newest, shared)
     wanted = {
         rank: {
             name

@@ -109,7 +109,7 @@ def _at_clients(opened: Opened, journal: Journal) -> Prepared:
     settings, training = opened.settings, opened.settings.training
     files = settings.task.client_files
     counts = count(opened, ("validation",) if files else ("train", "validation"))
-    examples = read(opened, homes(opened), counts)
+    examples = read(opened, homes(opened) | {SERVER}, counts)
     clients = read_clients(opened, examples.train, lengths=settings.strategy.prefix_cache)
     batches = clients.batches(training.batch_size)
     clock = replace(_clock(training, sum(clients.sizes)), batches=sum(batches))

@@ -10,11 +10,13 @@ from mpiedge.pipeline.engine import MicroBatch
 from mpiedge.pipeline.feed import Feed
 from mpiedge.run.backbones import Visits, backbones
 from mpiedge.run.clients import ClientFeed, Rota
+from mpiedge.run.copies import Copies
 from mpiedge.run.given import Given
 from mpiedge.run.phases import Entered
 from mpiedge.run.preparing import Prepared
 from mpiedge.run.splitting import splitting
 from mpiedge.strategy import strategy
+from mpiedge.strategy.roles import roles
 from mpiedge.strategy.strategy import Phase
 from mpiedge.task.sampler import Batch
 
@@ -28,7 +30,7 @@ def sources(run: Prepared, here: Entered, updates: range) -> Iterator[Given]:
             yield given
         return
     if run.clients is not None:
-        with _of_clients(run, phase, updates) as given:
+        with _of_clients(run, here, updates) as given:
             yield given
         return
     cache = run.caches.train if run.caches else None
@@ -38,10 +40,14 @@ def sources(run: Prepared, here: Entered, updates: range) -> Iterator[Given]:
 
 
 @contextmanager
-def _of_clients(run: Prepared, phase: Phase, updates: range) -> Iterator[Given]:
+def _of_clients(run: Prepared, here: Entered, updates: range) -> Iterator[Given]:
     assert run.clients is not None
+    phase = here.phase
     rota = Rota(run.opened, run.clients, run.size)
     feed, kept = ClientFeed(run.opened, run.clients, rota, run.size), run.entrances
+    if phase.plan.apart:
+        yield _apart(run, here, feed, rota)
+        return
     if kept is None or phase.source is strategy.Source.COMPUTE:
         yield Given(feed)
     elif phase.source is strategy.Source.RECORD:
@@ -51,6 +57,24 @@ def _of_clients(run: Prepared, phase: Phase, updates: range) -> Iterator[Given]:
         numbers = range(updates.start * run.size, updates.stop * run.size)
         with kept.replaying(phase.plan, numbers) as replays:
             yield Given(replays, answers=feed)
+
+
+def _apart(run: Prepared, here: Entered, feed: ClientFeed, rota: Rota) -> Given:
+    """Where each client has adapters of its own, which are averaged now and then."""
+    assert run.clients is not None
+    count, every = len(run.clients.sizes), here.phase.average_every
+    home = roles(run.opened.settings.strategy, run.opened.transport.size).home
+    copies = Copies(run.opened.transport, here, home)
+
+    def source(number: int) -> MicroBatch:
+        copies.enter(rota.place(number // run.size).client)
+        return feed(number)
+
+    def begin(updates: range) -> None:
+        if updates.start and updates.start % every == 0:
+            copies.average(count)
+
+    return Given(source, begin=begin, settle=lambda: copies.show(count))
 
 
 def _visited(run: Prepared, phase: Phase, updates: range) -> Iterator[Batch]:

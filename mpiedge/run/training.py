@@ -77,7 +77,9 @@ def _work(
     clock, phase = run.clock, here.phase
     evaluation = _evaluation(run, here)
     with sources(run, here, updates) as given:
-        for portion in clock.portions(updates.start, updates.stop, phase.together):
+        for portion in clock.portions(
+            updates.start, updates.stop, phase.together, phase.average_every
+        ):
             start = time.monotonic()
             if portion.start > updates.start:
                 here.turns.cross(phase.plan, portion.start)
@@ -86,6 +88,7 @@ def _work(
             if clock.evaluates(portion.stop):
                 start = time.monotonic()
                 refresh(run.opened, here, phase.evaluated, portion.stop)
+                given.settle()
                 scores = evaluate(run, here, evaluation)
                 journal.evaluated(clock, portion.stop, scores, time.monotonic() - start)
             if phase.watch and agree(run.opened.transport, phase.watch.plateau(losses)):

@@ -7,15 +7,16 @@ from mpiedge.strategy.baselines import data_parallel, pipeline, standalone
 from mpiedge.strategy.pac import pac
 from mpiedge.strategy.ring import ring
 from mpiedge.strategy.split import split
+from mpiedge.strategy.splitlora import splitlora
 from mpiedge.strategy.strategy import Strategy
 
-RESERVED = ("deft", "fedlora", "splitlora")
+RESERVED = ("deft", "fedlora")
 """Names of systems that this version does not have."""
 
 RECORDING = frozenset({"pac"})
 """Those that keep what the frozen model makes, so adapter.kind has to be parallel."""
 
-AT_CLIENTS = frozenset({"ring", "split"})
+AT_CLIENTS = frozenset({"ring", "split", "splitlora"})
 """Those whose examples stay with clients, each with examples of its own."""
 
 POOLING = frozenset({"split"})
@@ -28,6 +29,7 @@ STRATEGIES: dict[str, Strategy] = {
     "pac": pac,
     "ring": ring,
     "split": split,
+    "splitlora": splitlora,
 }
 
 

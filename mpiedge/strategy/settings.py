@@ -111,4 +111,7 @@ class StrategySettings:
         "split: from the second epoch on the server reads back what devices sent in the first; "
         "kept on its disk, see cache.folder and cache.dtype",
     )
+    average_every: int = setting(
+        100, "splitlora: updates from one average of the clients' adapters to the next", least=1
+    )
     speeds: list[float] = setting([], "relative speed of each rank; left out: equal")

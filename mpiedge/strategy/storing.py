@@ -20,6 +20,7 @@ def phase_to_json(phase: Phase) -> dict[str, Any]:
         "level": phase.level,
         "watch": list(phase.watch) if phase.watch else None,
         "together": phase.together,
+        "average_every": phase.average_every,
         "feeders": [[stage.rank, stage.layers.stop] for stage in phase.feeders],
     }
 
@@ -37,5 +38,6 @@ def phase_from_json(value: dict[str, Any]) -> Phase:
         level=value["level"],
         watch=Watch(*value["watch"]) if value["watch"] else None,
         together=value["together"],
+        average_every=value["average_every"],
         feeders=tuple(Stage(rank, range(stop)) for rank, stop in value["feeders"]),
     )

@@ -74,6 +74,7 @@ class Phase:
     level: int = 0  # phases of a lower level are left out once one has ended at a plateau
     watch: Watch | None = None  # ends the phase where the loss falls no more
     together: int = 64  # batches that are scheduled together
+    average_every: int = 0  # > 0: batches between two averages of layers trained apart
     feeders: tuple[Stage, ...] = ()  # ranks that run layers for the routes beside the schedule
 
     @property
