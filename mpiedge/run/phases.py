@@ -109,8 +109,9 @@ def _ready(opened: Opened, phase: Phase, steps: int, shard: Shard, state: Named)
     update = Update(transport, shard, training, steps, moments)
     update.take({name: tensors[:1] for name, tensors in state.items()})
     turns = Turns(transport, shard, update)
-    how = opened.settings.comm.compression
-    engine = Engine(compressed(transport, how), shard, opened.task, turns, training.seed)
+    comm = opened.settings.comm
+    narrow = compressed(transport, comm.compression, comm.keep)
+    engine = Engine(narrow, shard, opened.task, turns, training.seed)
     return Entered(phase, shard, update, turns, engine)
 
 

@@ -34,7 +34,7 @@ class Format(NamedTuple):
     pool: Pool
     width: int
     dtype: torch.dtype
-    compression: str
+    compression: tuple[str, float]  # how, and of topk the part that is kept
 
     def packed(self, smashed: Smashed) -> Memory:
         """A message as bytes."""
@@ -58,11 +58,11 @@ class Format(NamedTuple):
         for memory in map(memory_of, room):
             memory[:] = content[start : start + memory.size]
             start += memory.size
-        hidden = room[5:] if self.compression == "none" else list(widened(room[5:]))
+        hidden = room[5:] if self.compression[0] == "none" else list(widened(room[5:]))
         return read([*room[:5], *hidden])
 
     def _narrow(self, hidden: Tensor) -> list[Tensor]:
-        return [hidden] if self.compression == "none" else narrowed(hidden, self.compression)
+        return [hidden] if self.compression[0] == "none" else narrowed(hidden, *self.compression)
 
 
 class Round(NamedTuple):

@@ -120,9 +120,11 @@ def _uplink(run: Prepared, here: Entered, pool: Pool) -> Uplink:
     )
     ranks = {stage.rank: stage.layers for stage in here.phase.feeders}
     cuts = Cuts(ranks, settings.adapter.lowest - 1, Forward(opened, here, pool))
-    how = settings.comm.compression
+    how, keep = settings.comm.compression, settings.comm.keep
     if settings.strategy.aggregation == "gather":
-        form = Format(pool, opened.blueprint.config.hidden_size, opened.blueprint.dtype, how)
+        form = Format(
+            pool, opened.blueprint.config.hidden_size, opened.blueprint.dtype, (how, keep)
+        )
         return Rounds(opened.transport, deal, cuts, run.intake, form)
-    transport = compressed(opened.transport, how)
+    transport = compressed(opened.transport, how, keep)
     return Messages(transport, deal, cuts, run.intake, settings.strategy.credits)

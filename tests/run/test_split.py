@@ -97,3 +97,19 @@ def test_gathering_gives_the_same(
     strategy = {"cuts": cuts, "aggregation": "gather", "server_has_data": ranks == 3}
     found = split(bert, data, tmp_path, ranks, strategy=strategy, task={"split": "label"})
     assert difference(above_two, found) < 1e-5
+
+
+@pytest.mark.parametrize("aggregation", ["point-to-point", "gather"])
+def test_compression_takes_less_and_changes_little(
+    aggregation: str, bert: Path, data: Path, tmp_path: Path
+) -> None:
+    strategy = {"cuts": [2], "aggregation": aggregation, "replay": False}
+    found, sizes = {}, {}
+    for how, keep in (("none", 1.0), ("bfloat16", 1.0), ("int8", 1.0), ("topk", 0.25)):
+        comm = {"compression": how, "keep": keep}
+        found[how] = split(bert, data, tmp_path / how, 3, strategy=strategy, comm=comm)
+        sizes[how] = sum(rank["bytes_sent"] for rank in found[how].result["ranks"][1:])
+    assert sizes["int8"] < sizes["topk"] < sizes["bfloat16"] < 0.7 * sizes["none"]
+    assert 0 < difference(found["none"], found["bfloat16"]) < 0.02
+    assert 0 < difference(found["none"], found["int8"]) < 0.05
+    assert 1e-3 < difference(found["none"], found["topk"]) < 0.5
