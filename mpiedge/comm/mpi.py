@@ -17,6 +17,7 @@ from torch import Tensor
 from mpiedge.comm.circle import Circle
 from mpiedge.comm.collective import Groups, Start, requests
 from mpiedge.comm.ledger import Ledger
+from mpiedge.comm.message_circle import MessageCircle
 from mpiedge.comm.mover import Mover
 from mpiedge.comm.mpi_circle import MpiCircle
 from mpiedge.comm.pause import Pause
@@ -97,6 +98,8 @@ class MpiTransport:
     def circle(self, root: int, ranks: Sequence[int]) -> Circle:
         """A circle of a group's communicator, made at its first use."""
         group = self._group(ranks, torch.empty(0))
+        if len(group) == 1:
+            return MessageCircle(self, root, group)
 
         def wait(done: Callable[[], bool], awaited: Sequence[int]) -> None:
             self._until(done, awaited, Tag(Kind.COLLECTIVE))

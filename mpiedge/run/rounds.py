@@ -86,14 +86,17 @@ class Rounds:
         self._transport, self._deal, self._cuts = transport, deal, cuts
         self._intake, self._form = intake, form
         self._ranks = tuple(sorted({SERVER, *map(deal.home, range(len(form.pool.clients)))}))
-        self._circle = transport.circle(SERVER, self._ranks)
+        # Among several servers, and where there are fewer clients than ranks, some have no part.
+        self._has_part = transport.rank in self._ranks
+        around = self._ranks if self._has_part else (transport.rank,)
+        self._circle = transport.circle(around[0], around)
         self._rounds: deque[Round] = deque()
         self._coming: deque[dict[int, Batch]] = deque()
         self.record = False
 
     def begin(self, updates: range) -> None:
         """Take part in these updates' rounds; on the server, start the first."""
-        every = [self._shares(update) for update in updates]
+        every = [self._shares(update) for update in updates if self._has_part]
         if self._transport.rank == SERVER:
             self._coming = deque(every)
             self._scatter()

@@ -72,5 +72,3 @@ def test_no_block_is_as_high() -> None:
 def test_only_adapters_inside_blocks_have_a_lowest(kind: str) -> None:
     with pytest.raises(BadInput, match=f"adapter.lowest 2 .* adapter.kind is {kind}"):
         inject(tiny_model("bert", 3), AdapterSettings(kind=kind, lowest=2), "bert", ())
-
-
