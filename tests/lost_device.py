@@ -1,4 +1,4 @@
-"""``mpiedge`` with a fault: rank 2, a device, is signalled when it is to make its third micro-batch.
+"""``mpiedge`` with a fault: rank 2, a device, gets a signal before its third micro-batch.
 
 The signal is named first.
 """

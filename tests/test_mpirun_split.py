@@ -51,8 +51,22 @@ def test_splitlora_trains_what_one_rank_does(run_file: Path, tmp_path: Path) -> 
     assert difference(finished(tmp_path / "alone"), finished(tmp_path / "out")) < 1e-5
 
 
-@pytest.mark.parametrize("way", ["point-to-point", "gather"])
-@pytest.mark.parametrize("how", ["SIGKILL", "SIGSTOP"])
+def test_a_run_goes_on_without_a_device_that_is_told_to_stop(
+    run_file: Path, tmp_path: Path
+) -> None:
+    words = ["train", str(run_file), "--set", "strategy.on_loss=continue"]
+    words += ["--output-dir", str(tmp_path / "out")]
+    with job(under_mpirun(3, MPIEDGE[0], str(LOSING), "SIGTERM", *words)) as started:
+        end = started.end(SOON)
+    assert end.code == 0, end.err
+    assert "rank 2 has left; going on without what it had to send" in end.out + end.err
+    server, first, second = finished(tmp_path / "out").result["ranks"]
+    assert second["sent"]["activation"]["messages"] == 4
+    assert first["sent"]["activation"]["messages"] > 15
+    assert server["cache_bytes"] > 0
+
+
+@pytest.mark.parametrize(("how", "way"), [("SIGKILL", "point-to-point"), ("SIGSTOP", "gather")])
 def test_a_lost_device_ends_the_job(how: str, way: str, run_file: Path, tmp_path: Path) -> None:
     words = ["train", str(run_file), "--set", f"strategy.aggregation={way}"]
     words += ["--output-dir", str(tmp_path / "out")]

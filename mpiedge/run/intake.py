@@ -26,6 +26,8 @@ class Intake:
         self._task, self._layer, self._kept = task, layer, kept
         self._rows: dict[int, Tensor] = {}
         self._answers: dict[int, Encoded] = {}
+        self.left: set[int] = set()
+        """Ranks from which nothing comes any more."""
 
     @property
     def answers(self) -> Mapping[int, Encoded]:

@@ -12,10 +12,10 @@ from types import FrameType
 
 
 @contextmanager
-def leave_asked() -> Iterator[threading.Event]:
-    """Set once this process is asked to leave; in a thread that cannot hear it, never."""
+def leave_asked(hears: bool) -> Iterator[threading.Event]:
+    """Set once this process is asked to leave; never where it ``hears`` nothing, as a thread."""
     asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    if not hears or threading.current_thread() is not threading.main_thread():
         yield asked
         return
 

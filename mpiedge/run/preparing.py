@@ -3,7 +3,7 @@
 After this nothing that a user gave can be wrong.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
@@ -46,6 +46,7 @@ class Prepared:
     pool: Pool | None = None  # all examples, where clients' are trained on together
     intake: Intake | None = None  # what has come of them to the server
     smashed: Kept | None = None  # what is kept of that
+    say: Callable[[str], object] = str  # a sentence for the user, while the run goes on
 
     @property
     def stored(self) -> int:
@@ -154,7 +155,16 @@ def _pooling(opened: Opened, journal: Journal) -> Prepared:
     intake = Intake(opened.task, settings.adapter.lowest - 1, smashed)
     examples = replace(read_here, train=())
     return Prepared(
-        opened, clock, phases, examples, (), None, pool=pool, intake=intake, smashed=smashed
+        opened,
+        clock,
+        phases,
+        examples,
+        (),
+        None,
+        pool=pool,
+        intake=intake,
+        smashed=smashed,
+        say=journal.say,
     )
 
 

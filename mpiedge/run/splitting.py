@@ -2,31 +2,28 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 
 import torch
-from torch import Tensor
 
 from mpiedge.comm.compression import compressed
 from mpiedge.model.tokenizer import open_tokenizer
 from mpiedge.pipeline.engine import MicroBatch
 from mpiedge.pipeline.feed import Order, entries_of
-from mpiedge.pipeline.smashed import padded
+from mpiedge.run.arriving import Arriving, Replayed, Rows, sent
 from mpiedge.run.dealing import Deal
 from mpiedge.run.forward import Forward
 from mpiedge.run.given import Given
+from mpiedge.run.intake import Intake
+from mpiedge.run.leaving import leave_asked
 from mpiedge.run.phases import Entered
 from mpiedge.run.pool import Pool, order_of
 from mpiedge.run.preparing import Prepared
 from mpiedge.run.rounds import Format, Rounds
-from mpiedge.run.uplink import Cuts, Messages, Uplink
+from mpiedge.run.uplink import Cuts, Messages, Terms, Uplink
 from mpiedge.strategy.roles import SERVER, roles
 from mpiedge.strategy.strategy import Source
 from mpiedge.task.sampler import Batch
 from mpiedge.task.task import Encoded
-
-Rows = Callable[[Batch], Callable[[Tensor], Tensor]]
-"""Brings some examples; gives what enters the trained layers for them, padded as a mask says."""
 
 _BLANK = Encoded((0,), (), (0,), 0)
 
@@ -34,88 +31,78 @@ _BLANK = Encoded((0,), (), (0,), 0)
 class SplitFeed:
     """Makes the server's micro-batches; an example is known by its label and its length."""
 
-    def __init__(self, run: Prepared, rows: Rows) -> None:
-        assert run.pool is not None
-        assert run.intake is not None
-        self._run, self._pool, self._intake, self._rows = run, run.pool, run.intake, rows
-        self._order = order_of(run.opened.settings, run.pool, run.size)
+    def __init__(self, run: Prepared, intake: Intake, pool: Pool, rows: Rows) -> None:
+        self._opened, self._size = run.opened, run.size
+        self._intake, self._pool, self._rows = intake, pool, rows
+        self._order = order_of(run.opened.settings, pool, run.size)
+        self._batch, self._brought = -1, set[int]()
 
     def __call__(self, number: int) -> MicroBatch:
         """Micro-batch ``number`` of the run; an empty one of rows that count nothing."""
-        batch, index = divmod(number, self._run.size)
-        portions = self._order.batch(batch)
-        numbers, opened = portions[index], self._run.opened
-        placed = self._rows(numbers) if numbers else None
-        inputs = opened.task.collate([self._intake.answers[n] for n in numbers] or [_BLANK])
-        entries = entries_of(inputs, opened.blueprint.bridge)
+        batch, index = divmod(number, self._size)
+        if batch != self._batch:
+            self._batch, self._brought = batch, set()
+        numbers = self._rows.bring(self._order.batch(batch)[index])
+        self._brought.update(numbers)
+        answers = [self._intake.answers[n] for n in numbers]
+        inputs, blueprint = self._opened.task.collate(answers or [_BLANK]), self._opened.blueprint
+        entries = entries_of(inputs, blueprint.bridge)
         del entries[0]
-        width, dtype = opened.blueprint.config.hidden_size, opened.blueprint.dtype
-        hidden = torch.zeros(*inputs.mask.shape, width)
-        scale = 0.0
-        if placed is not None:
-            hidden = placed(inputs.mask)
-            units = sum(self._pool.units[n] for portion in portions for n in portion)
-            scale = 1.0 / max(1, units)
-        return MicroBatch(inputs.mask, entries, inputs.labels, scale, hidden.to(dtype))
+        if numbers:
+            hidden, scale = self._rows.placed(inputs.mask), 1.0 / max(1, self._units(batch))
+        else:
+            hidden, scale = torch.zeros(*inputs.mask.shape, blueprint.config.hidden_size), 0.0
+        return MicroBatch(inputs.mask, entries, inputs.labels, scale, hidden.to(blueprint.dtype))
+
+    def _units(self, batch: int) -> int:
+        """The terms of a batch's loss, as far as its examples came or will come."""
+        numbers = (n for part in self._order.batch(batch) for n in part)
+        there = (n for n in numbers if n in self._brought or not self._rows.gone(n))
+        return sum(self._pool.units[n] for n in there)
 
 
 @contextmanager
 def splitting(run: Prepared, here: Entered, updates: range) -> Iterator[Given]:
     """What the engine is given in these updates of a split run."""
-    assert run.pool is not None
-    assert run.intake is not None
+    pool, intake = run.pool, run.intake
+    assert pool is not None
+    assert intake is not None
+    serves = run.opened.transport.rank == SERVER
     if here.phase.source is Source.REPLAY:
-        with _replaying(run, run.pool, updates) as given:
-            yield given
+        left = open_tokenizer(run.opened.settings.model.name).padding_side == "left"
+        due = _needed(order_of(run.opened.settings, pool, run.size), updates, intake)
+        with intake.replayed(due if serves else [], left) as replays:
+            yield Given(SplitFeed(run, intake, pool, Replayed(replays, intake)))
         return
-    uplink = _uplink(run, here, run.pool)
-    uplink.record = here.phase.source is Source.RECORD
-    intake = run.intake
-
-    def rows(numbers: Batch) -> Callable[[Tensor], Tensor]:
-        for number in numbers:
-            uplink.fetch(number)
-        return partial(padded, intake.take(numbers))
-
-    yield Given(SplitFeed(run, rows), begin=uplink.begin)
+    settings = run.opened.settings.strategy
+    with leave_asked(not serves and settings.on_loss == "continue") as asked:
+        terms = Terms(settings.credits, asked.is_set, run.say)
+        uplink = _uplink(run, here, pool, terms)
+        uplink.record = here.phase.source is Source.RECORD
+        arriving = Arriving(uplink, intake, _home(run, pool))
+        yield Given(SplitFeed(run, intake, pool, arriving), begin=uplink.begin)
     if uplink.record:
         intake.finish()
 
 
-@contextmanager
-def _replaying(run: Prepared, pool: Pool, updates: range) -> Iterator[Given]:
-    assert run.intake is not None
-    if run.opened.transport.rank != SERVER:
-        yield Given(_nothing)
-        return
-    order = order_of(run.opened.settings, pool, run.size)
-    left = open_tokenizer(run.opened.settings.model.name).padding_side == "left"
-    with run.intake.replayed(_needed(order, updates), left) as replays:
-
-        def rows(numbers: Batch) -> Callable[[Tensor], Tensor]:
-            replay = next(replays)
-            return partial(replay.padded, replay.layers.start)
-
-        yield Given(SplitFeed(run, rows))
-
-
-def _needed(order: Order, updates: range) -> list[Batch]:
+def _needed(order: Order, updates: range, intake: Intake) -> list[Batch]:
     # Worked out beforehand: the thread that reads ahead must not share the order of examples.
-    return [numbers for update in updates for numbers in order.batch(update) if numbers]
+    every = (sent(intake, numbers) for update in updates for numbers in order.batch(update))
+    return [numbers for numbers in every if numbers]
 
 
-def _nothing(number: int) -> MicroBatch:
-    raise AssertionError(f"micro-batch {number} does not enter here")
+def _home(run: Prepared, pool: Pool) -> Callable[[int], int]:
+    """The rank of an example."""
+    home = roles(run.opened.settings.strategy, run.opened.transport.size).home
+    return lambda number: home(pool.clients[number])
 
 
-def _uplink(run: Prepared, here: Entered, pool: Pool) -> Uplink:
-    opened = run.opened
-    settings = opened.settings
+def _uplink(run: Prepared, here: Entered, pool: Pool, terms: Terms) -> Uplink:
+    opened, settings = run.opened, run.opened.settings
     assert run.intake is not None
-    home = roles(settings.strategy, opened.transport.size).home
     deal = Deal(
         order=order_of(settings, pool, run.size),
-        home=lambda number: home(pool.clients[number]),
+        home=_home(run, pool),
         size=settings.training.micro_batch_size,
     )
     ranks = {stage.rank: stage.layers for stage in here.phase.feeders}
@@ -127,4 +114,4 @@ def _uplink(run: Prepared, here: Entered, pool: Pool) -> Uplink:
         )
         return Rounds(opened.transport, deal, cuts, run.intake, form)
     transport = compressed(opened.transport, how, keep)
-    return Messages(transport, deal, cuts, run.intake, settings.strategy.credits)
+    return Messages(transport, deal, cuts, run.intake, terms)

@@ -106,6 +106,12 @@ class StrategySettings:
     credits: int = setting(
         4, "split: micro-batches that a device may be ahead of the server", least=1
     )
+    on_loss: str = setting(
+        "stop",
+        "split: what a device that is told to stop (SIGTERM) does to the run; continue: it sends "
+        "nothing more and its examples are left out; for aggregation point-to-point",
+        choices=("stop", "continue"),
+    )
     replay: bool = setting(
         True,
         "split: from the second epoch on the server reads back what devices sent in the first; "

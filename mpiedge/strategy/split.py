@@ -23,6 +23,11 @@ _MIB = 2**20
 
 def split(settings: StrategySettings, work: Work) -> tuple[Phase, ...]:
     """One phase; with a replay two, of which the first records what enters the trained blocks."""
+    if settings.on_loss == "continue" and settings.aggregation == "gather":
+        raise BadInput(
+            "strategy.on_loss continue needs messages, but strategy.aggregation is gather, in "
+            "which every device has its part; set it to point-to-point"
+        )
     route = _route(settings, work)
     feeders = _feeders(settings, work)
     _check_server(settings, work, route, len(feeders))

@@ -1,6 +1,8 @@
 """Whole split runs: as centralised training above the cut, whoever has which examples."""
 
 import threading
+from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -298,3 +300,44 @@ def test_devices_with_different_lengths(bert: Path, data: Path) -> None:
         return str(bad.value)
 
     assert all("task.max_length is 33 on rank 1 but 32 on rank 0" in s for s in run_ranks(2, body))
+
+
+class Asked:
+    """Every device is asked once whether it leaves; the one that is asked ``after`` times does."""
+
+    def __init__(self, after: int) -> None:
+        self._after, self._calls, self._leaver = after, Counter[int](), 0
+
+    def is_set(self) -> bool:
+        me = threading.get_ident()
+        self._calls[me] += 1
+        if not self._leaver and self._calls[me] == self._after:
+            self._leaver = me
+        return self._leaver == me
+
+
+@pytest.mark.parametrize("replay", [False, True])
+@pytest.mark.parametrize("after", [1, 7])
+def test_a_device_may_leave(
+    after: int,
+    replay: bool,
+    bert: Path,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = Asked(after)
+    monkeypatch.setattr("mpiedge.run.splitting.leave_asked", lambda _: nullcontext(asked))
+    strategy = {"cuts": [2], "replay": replay, "on_loss": "continue"}
+    found = split(bert, data, tmp_path, 4, strategy=strategy)
+    sent = sorted(r["sent"]["activation"]["messages"] for r in found.result["ranks"][1:])
+    # A message that says so beside those before.
+    assert sent[0] == after
+    assert sent[1] > 12
+    assert len(found.losses) == 24
+    assert all(0.1 < loss < 3 for loss in found.losses)
+
+
+def test_who_leaves_needs_messages(bert: Path, data: Path, tmp_path: Path) -> None:
+    said = refused(bert, data, tmp_path, strategy={"on_loss": "continue", "aggregation": "gather"})
+    assert "strategy.on_loss continue needs messages, but strategy.aggregation is gather" in said
