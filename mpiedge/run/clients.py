@@ -136,7 +136,7 @@ def check_none(settings: RunSettings) -> None:
         named = "task.client_files" if task.client_files else "strategy.clients"
         raise BadInput(
             f"{named} is for data that stays with its clients, which strategy {strategy.name} does "
-            f"not do; use strategy ring, or leave it out"
+            f"not do; use strategy ring or split, or leave it out"
         )
 
 

@@ -81,6 +81,7 @@ def open_run(settings: RunSettings, transport: Transport, beside: Path = Path())
     settings, hosts = located(settings, beside), _hosts(transport)
     torch.set_num_threads(settings.training.threads or _threads(hosts[transport.rank]))
     collectively(transport, lambda: _check_strategy(settings))
+    collectively(transport, lambda: _check_answers(settings))
     purpose = collectively(transport, lambda: Purpose(recipe(settings.task.name).purpose))
     found = collectively(transport, lambda: find_model(settings.model))
     settings = _with_client_labels(settings, transport)
@@ -116,6 +117,20 @@ def _check_strategy(settings: RunSettings) -> None:
         raise BadInput(
             f"strategy.name {settings.strategy.name} trains adapters inside frozen blocks, but "
             f"adapter.kind is {settings.adapter.kind}; set it to bottleneck or lora"
+        )
+
+
+def _check_answers(settings: RunSettings) -> None:
+    mark, adapter = settings.task.answer_mark, settings.adapter.kind
+    if mark and settings.task.name != "language":
+        raise BadInput(
+            f"task.answer_mark {mark!r} is for task language, but task.name is "
+            f"{settings.task.name}; leave it out"
+        )
+    if mark and adapter == "parallel":
+        raise BadInput(
+            f"task.answer_mark {mark!r} needs the whole model at the end, but adapter.kind is "
+            f"{adapter}; leave it out, and use mpiedge predict"
         )
 
 

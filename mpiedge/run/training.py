@@ -14,6 +14,7 @@ from mpiedge.model.tokenizer import open_tokenizer
 from mpiedge.pipeline.engine import Portion
 from mpiedge.plan.schedule import simulate
 from mpiedge.run import planning
+from mpiedge.run.answering import answer_match
 from mpiedge.run.backbones import backbones, evaluation_visits
 from mpiedge.run.collecting import collect
 from mpiedge.run.completing import complete
@@ -43,6 +44,7 @@ def train(opened: Opened, journal: Journal) -> None:
                 if level > phase.level:
                     losses.clear()
         assert here is not None
+        journal.scores.update(answer_match(run, here))
         _finish(run, here, journal)
 
 

@@ -141,7 +141,13 @@ def one(options, case):
     }
     if spread:
         row["epoch_seconds"] = [epoch["seconds"] for epoch in result["epochs"]]
-        row["device_seconds"] = [rank["busy_seconds"] for rank in devices]
+        busy = [
+            round(rank["busy_seconds"] / options.speeds[i % len(options.speeds)], 2)
+            for i, rank in enumerate(result["ranks"])
+        ]
+        row["server_seconds"], *row["device_seconds"] = busy
+        # One after the other, links left out: what nothing at all overlapping would take.
+        row["sequential_seconds"] = round(sum(busy), 2)
         row["device_peak_mib"] = [round(r["peak_resident_bytes"] / 2**20) for r in devices]
         row["up_mib"] = round(sum(rank["bytes_sent"] for rank in devices) / 2**20, 2)
         row["down_mib"] = round(server["bytes_sent"] / 2**20, 2)
@@ -161,6 +167,9 @@ def cases(options):
                     yield {"side": side, "task": task, "division": division, "seed": seed}
 
 
+MEASURED = ("device_seconds", "sequential_seconds", "device_operations", "up_mib", "down_mib")
+
+
 def summary(rows):
     """Medians over the seeds."""
     found = {}
@@ -173,7 +182,7 @@ def summary(rows):
             "seconds": median(row["seconds"] for row in same),
             **{
                 name: median(total(row[name]) for row in same)
-                for name in ("device_seconds", "device_operations", "up_mib", "down_mib")
+                for name in MEASURED
                 if name in same[0]
             },
         }
