@@ -196,3 +196,30 @@ def test_ring(turns: dict[str, Any], optimizer: str, tmp_path: Path, data: Path)
     assert len(alone.losses) == 24
     raised = [weight.abs().max() for name, weight in alone.weights.items() if "_up.weight" in name]
     assert max(raised) > 1e-3
+
+
+SPLITS = [
+    {"cuts": [1, 2, 1]},
+    {"aggregation": "gather", "window": 20},
+    {"name": "splitlora", "average_every": 5},
+]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("split", SPLITS)
+def test_split(split: dict[str, Any], optimizer: str, tmp_path: Path, data: Path) -> None:
+    """Clients on devices of their own, or all on one rank: dropout, clipping and all."""
+    rates = {"hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0.2}
+    model = save_tiny("bert", tmp_path / "bert", blocks=4, **rates)
+    strategy = {"name": "split", "clients": 3, **split}
+    more = {
+        "training": {**SGD, "clip_norm": 0.5} if optimizer == "sgd" else {},
+        "task": {"split": "label"},
+        "cache": {"folder": str(tmp_path / "cache")},
+    }
+    alone = _run(model, data, 1, strategy, **more)
+    for ranks in (2, 4):
+        together = _run(model, data, ranks, strategy, **more)
+        assert difference(alone, together) < (1e-5 if optimizer == "sgd" else 1e-4)
+        assert together.losses == pytest.approx(alone.losses, rel=1e-5)
+        assert together.result["metrics"] == pytest.approx(alone.result["metrics"], rel=1e-4)

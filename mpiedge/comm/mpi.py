@@ -10,12 +10,16 @@ import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 from mpi4py import MPI
 from torch import Tensor
 
+from mpiedge.comm.circle import Circle
 from mpiedge.comm.collective import Groups, Start, requests
 from mpiedge.comm.ledger import Ledger
+from mpiedge.comm.message_circle import MessageCircle
 from mpiedge.comm.mover import Mover
+from mpiedge.comm.mpi_circle import MpiCircle
 from mpiedge.comm.pause import Pause
 from mpiedge.comm.signs import Sign, Watch
 from mpiedge.comm.summing import check_summable, widened
@@ -90,6 +94,17 @@ class MpiTransport:
         comm, place, memory = self._groups.of(group), group.index(root), memory_of(tensor)
         self._together(memory, group, lambda piece: comm.Ibcast([piece, MPI.BYTE], place))
         self._note_broadcast(memory.size, root, group)
+
+    def circle(self, root: int, ranks: Sequence[int]) -> Circle:
+        """A circle of a group's communicator, made at its first use."""
+        group = self._group(ranks, torch.empty(0))
+        if len(group) == 1:
+            return MessageCircle(self, root, group)
+
+        def wait(done: Callable[[], bool], awaited: Sequence[int]) -> None:
+            self._until(done, awaited, Tag(Kind.COLLECTIVE))
+
+        return MpiCircle(self._groups.of(group), group, root, wait, self.ledger)
 
     def close(self) -> None:
         """Leave together, and give MPI back what was taken from it."""

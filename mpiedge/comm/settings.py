@@ -15,6 +15,9 @@ class CommSettings:
     compression: str = setting(
         "none",
         "number format in which hidden states and their gradients cross between ranks: none: as "
-        "they are; int8: one scale a token",
-        choices=("none", "bfloat16", "float16", "int8"),
+        "they are; int8: one scale a token; topk: the largest values of a token, see comm.keep",
+        choices=("none", "bfloat16", "float16", "int8", "topk"),
+    )
+    keep: float = setting(
+        0.25, "compression topk: the part of each token's values that crosses", above=0, most=1
     )

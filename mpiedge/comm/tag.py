@@ -21,6 +21,7 @@ class Kind(IntEnum):
     VALUE = 8  # plain values as JSON
     COLLECTIVE = 9  # sums and broadcasts
     STORED = 10  # activations out of a cache
+    CREDIT = 11  # leave to send one more
 
 
 class Tag(NamedTuple):
@@ -45,4 +46,5 @@ _WORDS = {
     Kind.VALUE: "a value",
     Kind.COLLECTIVE: "a collective step",
     Kind.STORED: "stored activations, part {number}",
+    Kind.CREDIT: "leave to send micro-batch {number}",
 }

@@ -13,7 +13,9 @@ from typing import NoReturn, TypeVar
 import numpy as np
 from torch import Tensor
 
+from mpiedge.comm.circle import Circle
 from mpiedge.comm.ledger import Ledger
+from mpiedge.comm.message_circle import MessageCircle
 from mpiedge.comm.signs import COMPUTING, Sign, Watch
 from mpiedge.comm.summing import check_summable, widened
 from mpiedge.comm.tag import Kind, Tag
@@ -121,6 +123,10 @@ class ThreadTransport:
         for dest in ranks:
             if dest != root:
                 self.send([tensor.detach()], dest, tag)
+
+    def circle(self, root: int, ranks: Sequence[int]) -> Circle:
+        """A circle made of messages."""
+        return MessageCircle(self, root, sorted(ranks))
 
     def close(self) -> None:
         """Wait until every rank has closed."""

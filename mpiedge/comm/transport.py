@@ -9,6 +9,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from mpiedge.comm.circle import Circle
 from mpiedge.comm.ledger import Ledger
 from mpiedge.comm.tag import Kind, Tag
 
@@ -39,6 +40,9 @@ class Transport(Protocol):
 
     def broadcast(self, tensor: Tensor, root: int, ranks: Sequence[int]) -> None:
         """Copy ``root``'s tensor to the others of ``ranks``, in place."""
+
+    def circle(self, root: int, ranks: Sequence[int]) -> Circle:
+        """For scattering and gathering between ``root`` and the others of ``ranks``."""
 
     def close(self) -> None:
         """Leave together: every rank calls it when it has nothing more to say."""

@@ -13,6 +13,7 @@ from mpiedge.errors import BadInput
 from mpiedge.model import bottleneck, lora, side
 from mpiedge.model.anatomy import SIDE
 from mpiedge.model.building import one_at_a_time
+from mpiedge.model.depth import bare
 from mpiedge.model.draw import generator
 from mpiedge.model.settings import AdapterSettings
 
@@ -30,12 +31,13 @@ def inject(
     if settings.kind == "full":
         model.float().requires_grad_(True)
         return
+    without = (*heads, *bare(model, family, settings.lowest))
     if settings.kind == "lora":
-        lora.inject_lora(model, settings, family, heads)
+        lora.inject_lora(model, settings, family, without)
     elif settings.kind == "parallel":
         side.inject_side(model, settings, family)
     else:
-        bottleneck.inject_bottleneck(model, settings, family, heads)
+        bottleneck.inject_bottleneck(model, settings, family, without)
     for head in heads:
         _train_head(model.get_submodule(head))
     # New modules start in training mode, also in a model that is being evaluated.
@@ -47,6 +49,11 @@ def check(settings: AdapterSettings) -> None:
     if settings.kind not in KINDS:
         raise BadInput(
             f"adapter.kind: {settings.kind} is not known; choose one of {', '.join(KINDS)}"
+        )
+    if settings.lowest > 1 and settings.kind not in ("lora", "bottleneck"):
+        raise BadInput(
+            f"adapter.lowest {settings.lowest} leaves blocks without an adapter, but adapter.kind "
+            f"is {settings.kind}; set it to lora or bottleneck, or leave adapter.lowest out"
         )
     sizes = {"r": settings.r, "alpha": settings.alpha, "bottleneck": settings.bottleneck}
     sizes["reduction"] = settings.reduction

@@ -9,7 +9,7 @@ one.
 import copy
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +32,7 @@ MODEL_CONFIG = "config.json"
 MODEL_WEIGHTS = "model.safetensors"
 BOTTLENECK = "MPIEDGE_BOTTLENECK"
 BOTTLENECK_SETTINGS = ("bottleneck", "placement", "activation", "dropout")
+LOWEST = "lowest"
 PARALLEL = "MPIEDGE_PARALLEL"
 PARALLEL_SETTINGS = ("reduction", "heads", "form", "likeness", "merge", "initial", "dropout")
 _PREFIX = "base_model.model."
@@ -64,7 +65,7 @@ def save_adapter(
             _write_weights(folder / MODEL_WEIGHTS, tensors)
             _write_text(folder / MODEL_CONFIG, _model_config(origin))
             return
-        config = _CONFIGS[settings.kind]
+        config, settings = _CONFIGS[settings.kind], _placed(settings, tensors)
         stored = {stored_name(name): tensor for name, tensor in tensors.items()}
         _write_weights(folder / ADAPTER_WEIGHTS, stored)
         _write_text(folder / ADAPTER_CONFIG, _json(config(settings, origin)))
@@ -87,6 +88,18 @@ def canonical_name(stored: str) -> str:
     return name
 
 
+def _placed(settings: AdapterSettings, names: Iterable[str]) -> AdapterSettings:
+    """The settings with the modules that have an update by full name, where not all blocks do.
+
+    PEFT's own way to say so counts blocks in one row, which a model with a decoder apart has not.
+    """
+    if settings.kind != "lora" or settings.lowest <= 1:
+        return settings
+    mark = lora.MARKS[0]
+    places = sorted(name.partition(mark)[0] for name in names if mark in name)
+    return replace(settings, target_modules=places)
+
+
 def _lora_config(settings: AdapterSettings, origin: Origin) -> dict[str, Any]:
     config = lora.lora_config(settings, origin.config.model_type, **_about(origin))
     fields: dict[str, Any] = config.to_dict()
@@ -94,7 +107,8 @@ def _lora_config(settings: AdapterSettings, origin: Origin) -> dict[str, Any]:
 
 
 def _bottleneck_config(settings: AdapterSettings, origin: Origin) -> dict[str, Any]:
-    return {"peft_type": BOTTLENECK, **_about(origin), **_some(settings, BOTTLENECK_SETTINGS)}
+    names = (*BOTTLENECK_SETTINGS, *([LOWEST] if settings.lowest > 1 else []))
+    return {"peft_type": BOTTLENECK, **_about(origin), **_some(settings, names)}
 
 
 def _parallel_config(settings: AdapterSettings, origin: Origin) -> dict[str, Any]:

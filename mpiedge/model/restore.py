@@ -125,7 +125,8 @@ def _lora_settings(fields: dict[str, Any], folder: Path) -> AdapterSettings:
 
 
 def _bottleneck_settings(fields: dict[str, Any], folder: Path) -> AdapterSettings:
-    return AdapterSettings(kind="bottleneck", **_some(fields, export.BOTTLENECK_SETTINGS, folder))
+    names = (*export.BOTTLENECK_SETTINGS, *(fields.keys() & {export.LOWEST}))
+    return AdapterSettings(kind="bottleneck", **_some(fields, names, folder))
 
 
 def _parallel_settings(fields: dict[str, Any], folder: Path) -> AdapterSettings:

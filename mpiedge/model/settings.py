@@ -37,6 +37,12 @@ class AdapterSettings:
         "a small network beside the frozen model; full: every weight",
         choices=("lora", "bottleneck", "parallel", "full"),
     )
+    lowest: int = setting(
+        0,
+        "lora, bottleneck: the lowest block with an adapter, 1 being the first; what is below is "
+        "at rest, without dropout; 0: all have one, with strategy split those above the cut",
+        least=0,
+    )
     r: int = setting(8, "lora: rank of the update")
     alpha: int = setting(16, "lora: the update is scaled by alpha / r")
     dropout: float = setting(

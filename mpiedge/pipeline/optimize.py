@@ -67,6 +67,12 @@ class Update:
             if moments:
                 self._keep(tuned[name], moments)
 
+    def forget(self, names: Collection[str]) -> None:
+        """Let go of what the optimizer keeps of some weights, as if they were new."""
+        tuned = self._shard.tuned_parameters()
+        for name in names:
+            self._optimizer.state.pop(tuned[name], None)
+
     def learning_rate(self, step: int) -> float:
         """The rate of an update, counted from 0."""
         return self._peak * float(self._schedule.lr_lambdas[0](step))

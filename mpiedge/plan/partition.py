@@ -51,6 +51,8 @@ class PartitionPlan:
     still: int = 0
     """Layers below are at rest: what they make of an example is the same whenever it comes, so
     they run without dropout."""
+    apart: frozenset[int] = frozenset()
+    """Trained layers of which every rank keeps its own: they neither travel nor are summed."""
 
     def __post_init__(self) -> None:
         if set(self.assignment) != set(range(len(self.routes))):
@@ -103,7 +105,7 @@ class PartitionPlan:
         found: dict[tuple[int, int], set[int]] = {}
         for layer, ranks in trained.items():
             for dest in following.holders(layer):
-                if dest not in ranks:
+                if dest not in ranks and layer not in self.apart:
                     found.setdefault((ranks[0], dest), set()).add(layer)
         return tuple(Travel(*pair, tuple(sorted(found[pair]))) for pair in sorted(found))
 
@@ -220,6 +222,7 @@ def to_json(plan: PartitionPlan) -> dict[str, Any]:
         "joint_update": plan.joint_update,
         "cycle": plan.cycle,
         "still": plan.still,
+        "apart": sorted(plan.apart),
     }
 
 
@@ -230,7 +233,12 @@ def from_json(value: dict[str, Any]) -> PartitionPlan:
         for route in value["routes"]
     )
     return PartitionPlan(
-        routes, tuple(value["assignment"]), value["joint_update"], value["cycle"], value["still"]
+        routes,
+        tuple(value["assignment"]),
+        value["joint_update"],
+        value["cycle"],
+        value["still"],
+        frozenset(value["apart"]),
     )
 
 

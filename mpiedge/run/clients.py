@@ -18,7 +18,7 @@ from mpiedge.run.opening import Opened, open_task_of
 from mpiedge.strategy.initiators import turns
 from mpiedge.strategy.roles import client_count, roles
 from mpiedge.task.clients import Division, divide
-from mpiedge.task.sampler import Portions
+from mpiedge.task.sampler import Batch, Portions
 from mpiedge.task.task import Encoded
 
 Known = TypeVar("Known")
@@ -34,6 +34,7 @@ class Clients:
     examples: Mapping[int, Sequence[Encoded]]  # of the clients that are at home here
     lengths: Mapping[int, Sequence[int]]  # how much work each example is; of all, or as above
     tokens: Mapping[int, Sequence[int]]  # of each example that the model is given; likewise
+    places: Mapping[int, Sequence[int]]  # of a client here, in the data set it was divided from
 
     def batches(self, batch_size: int) -> tuple[int, ...]:
         """Batches of an epoch that are each client's."""
@@ -103,18 +104,20 @@ def read_clients(opened: Opened, train: Sequence[Encoded], *, lengths: bool) -> 
 
     With ``lengths`` every rank learns those of all examples.
     """
-    here = collectively(opened.transport, lambda: _read(opened, train))
+    parts = collectively(opened.transport, lambda: _divided(opened, train))
+    here = collectively(opened.transport, lambda: _read(opened, train, parts))
     known = {
         client: [[e.length for e in examples], [len(e.tokens) for e in examples]]
         for client, examples in here.items()
     }
-    sizes = _everywhere(opened, {client: len(examples) for client, examples in here.items()})
-    shared = _everywhere(opened, known) if lengths else known
+    sizes = everywhere(opened, {client: len(examples) for client, examples in here.items()})
+    shared = everywhere(opened, known) if lengths else known
     return Clients(
         sizes=tuple(sizes[client] for client in sorted(sizes)),
         examples=here,
         lengths={client: rows[0] for client, rows in shared.items()},
         tokens={client: rows[1] for client, rows in shared.items()},
+        places=parts,
     )
 
 
@@ -133,7 +136,7 @@ def check_none(settings: RunSettings) -> None:
         named = "task.client_files" if task.client_files else "strategy.clients"
         raise BadInput(
             f"{named} is for data that stays with its clients, which strategy {strategy.name} does "
-            f"not do; use strategy ring, or leave it out"
+            f"not do; use strategy ring or split, or leave it out"
         )
 
 
@@ -142,20 +145,31 @@ def _count(opened: Opened) -> int:
     return client_count(opened.settings.strategy, opened.transport.size, files)
 
 
-def _everywhere(opened: Opened, here: Mapping[int, Known]) -> dict[int, Known]:
+def everywhere(opened: Opened, here: Mapping[int, Known]) -> dict[int, Known]:
     """What each client's rank knows of it, known to all."""
     rows = gather(opened.transport, list(here.items()))
     told = agree(opened.transport, [pair for row in rows or () for pair in row])
     return dict(told)
 
 
-def _read(opened: Opened, train: Sequence[Encoded]) -> dict[int, Sequence[Encoded]]:
-    settings, count = opened.settings, _count(opened)
+def _mine(opened: Opened) -> tuple[int, ...]:
+    """The clients that are at home here."""
     rank, size = opened.transport.rank, opened.transport.size
-    mine = roles(settings.strategy, size).clients_on(rank, count)
-    if settings.task.client_files:
-        return {client: open_task_of(opened, client).examples("train") for client in mine}
-    if not mine:
+    return roles(opened.settings.strategy, size).clients_on(rank, _count(opened))
+
+
+def _read(
+    opened: Opened, train: Sequence[Encoded], parts: Mapping[int, Sequence[int]]
+) -> dict[int, Sequence[Encoded]]:
+    if opened.settings.task.client_files:
+        return {client: open_task_of(opened, client).examples("train") for client in _mine(opened)}
+    return {client: [train[i] for i in parts[client]] for client in parts}
+
+
+def _divided(opened: Opened, train: Sequence[Encoded]) -> dict[int, Batch]:
+    """The examples of each client here by their places in ``train``; none of files of their own."""
+    settings, count, mine = opened.settings, _count(opened), _mine(opened)
+    if settings.task.client_files or not mine:
         return {}
     split = settings.task.split
     if split != "iid" and not opened.labels:
@@ -166,7 +180,7 @@ def _read(opened: Opened, train: Sequence[Encoded]) -> dict[int, Sequence[Encode
     labels = [example.label for example in train]
     by = Division(split, settings.task.alpha, settings.training.seed)
     parts = divide(labels, count, by)
-    return {client: [train[i] for i in parts[client]] for client in mine}
+    return {client: parts[client] for client in mine}
 
 
 def _earlier(row: Sequence[int]) -> tuple[int, ...]:

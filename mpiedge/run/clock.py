@@ -33,15 +33,17 @@ class Clock:
         epochs, rest = divmod(step, self.epoch)
         return epochs * self.examples + min(rest * self.batch_size, self.examples)
 
-    def portions(self, start: int, stop: int, together: int = _AHEAD) -> Iterator[range]:
+    def portions(
+        self, start: int, stop: int, together: int = _AHEAD, every: int = 0
+    ) -> Iterator[range]:
         """The updates from ``start`` to ``stop`` in portions with nothing in between.
 
-        A portion has at most ``together``.
+        A portion has at most ``together``, and ends where the run comes to a multiple of ``every``.
         """
         while start < stop:
             end = min(stop, start + together, (start // self.epoch + 1) * self.epoch)
-            if self.evaluate_every:
-                end = min(end, (start // self.evaluate_every + 1) * self.evaluate_every)
+            for each in (each for each in (self.evaluate_every, every) if each):
+                end = min(end, (start // each + 1) * each)
             yield range(start, end)
             start = end
 

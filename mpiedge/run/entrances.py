@@ -5,27 +5,21 @@ epoch, and neither the embedding nor the blocks below need to run again.  Our ow
 RingAda; the store is the one of PAC's activations.
 """
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from secrets import token_hex
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
-from mpiedge.comm.values import agree, collectively
 from mpiedge.model.activation import Activation
 from mpiedge.model.backbone import Backbone, computed
 from mpiedge.model.tokenizer import open_tokenizer
 from mpiedge.pipeline.engine import MicroBatch
 from mpiedge.plan.partition import PartitionPlan
 from mpiedge.run.clients import Clients, Rota
+from mpiedge.run.kept import Kept
 from mpiedge.run.opening import Opened
-from mpiedge.store.cache import ActivationCache
-from mpiedge.store.layout import Counts, Layout
-from mpiedge.store.place import rank_folder, root
 from mpiedge.store.prefetch import Prefetch
-from mpiedge.store.space import check_space
 from mpiedge.strategy.strategy import Phase
 from mpiedge.task.sampler import Batch
 
@@ -37,27 +31,18 @@ class Entrances:
         self._opened, self._clients, self._rota, self._count = opened, clients, rota, count
         self._left = open_tokenizer(opened.settings.model.name).padding_side == "left"
         self._tokens = [n for client in sorted(clients.tokens) for n in clients.tokens[client]]
-        layers, width = opened.blueprint.num_layers - 1, opened.blueprint.config.hidden_size
-        layout = Layout(layers, width, layers, opened.settings.cache.dtype)
-        token = agree(opened.transport, token_hex(8))
-        home = root(opened.settings.cache.folder) / f"ring-{token}"
-        self._folder = rank_folder(home, "train", opened.transport.rank)
-        self._cache = collectively(
-            opened.transport, lambda: ActivationCache(self._folder, layout, token)
-        )
+        self._kept = Kept(opened, "ring")
+        self._cache = self._kept.cache
 
     @property
     def stored(self) -> int:
         """Bytes on this rank's disk."""
-        return sum(segment.stat().st_size for segment in self._folder.glob("*.h5"))
+        return self._kept.stored
 
     def check_room(self, phases: Sequence[Phase]) -> None:
         """Raise BadInput where the disk has less room than this rank will need; called by all."""
-        transport, layout = self._opened.transport, self._cache.layout
-        held = set(phases[0].plan.layers_of(transport.rank))
-        kept = held.intersection(phases[0].entrances)
-        needed = len(kept) * layout.total_bytes(map(Counts, self._tokens), range(1))
-        collectively(transport, lambda: check_space(self._folder, needed, layout))
+        held = set(phases[0].plan.layers_of(self._opened.transport.rank))
+        self._kept.check_room(self._tokens, len(held.intersection(phases[0].entrances)))
 
     @contextmanager
     def recording(self, layers: Sequence[int]) -> Iterator[Callable[[int, range], Backbone]]:
@@ -104,11 +89,7 @@ class Entrances:
 
     def close(self) -> None:
         """Remove what was kept."""
-        self._cache.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
-        for folder in (self._folder.parent, self._folder.parent.parent):
-            with suppress(OSError):
-                folder.rmdir()
+        self._kept.close()
 
     def _examples(self, number: int) -> Batch:
         """The examples of a micro-batch, by their numbers among those of all clients."""

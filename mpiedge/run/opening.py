@@ -25,6 +25,7 @@ from mpiedge.model.load import absent_modules
 from mpiedge.model.purpose import Purpose
 from mpiedge.model.quantize import check_frozen
 from mpiedge.model.tokenizer import open_target_tokenizer, open_tokenizer
+from mpiedge.strategy.depth import lowest_of
 from mpiedge.strategy.registry import AT_CLIENTS, RECORDING, strategy
 from mpiedge.strategy.roles import roles
 from mpiedge.task.labels import united
@@ -80,6 +81,7 @@ def open_run(settings: RunSettings, transport: Transport, beside: Path = Path())
     settings, hosts = located(settings, beside), _hosts(transport)
     torch.set_num_threads(settings.training.threads or _threads(hosts[transport.rank]))
     collectively(transport, lambda: _check_strategy(settings))
+    collectively(transport, lambda: _check_answers(settings))
     purpose = collectively(transport, lambda: Purpose(recipe(settings.task.name).purpose))
     found = collectively(transport, lambda: find_model(settings.model))
     settings = _with_client_labels(settings, transport)
@@ -88,6 +90,7 @@ def open_run(settings: RunSettings, transport: Transport, beside: Path = Path())
     # Labels that the run file does not name stand in the training file, which rank 0 has.
     labels = tuple(decided(transport, lambda: list(task.labels)))
     blueprint = collectively(transport, lambda: _build(settings, found, purpose, len(labels) or 1))
+    settings = collectively(transport, lambda: _with_depth(settings, blueprint))
     heads = collectively(transport, lambda: _adapt(settings, blueprint))
     return Opened(
         settings=replace(settings, task=replace(settings.task, labels=list(labels))),
@@ -114,6 +117,20 @@ def _check_strategy(settings: RunSettings) -> None:
         raise BadInput(
             f"strategy.name {settings.strategy.name} trains adapters inside frozen blocks, but "
             f"adapter.kind is {settings.adapter.kind}; set it to bottleneck or lora"
+        )
+
+
+def _check_answers(settings: RunSettings) -> None:
+    mark, adapter = settings.task.answer_mark, settings.adapter.kind
+    if mark and settings.task.name != "language":
+        raise BadInput(
+            f"task.answer_mark {mark!r} is for task language, but task.name is "
+            f"{settings.task.name}; leave it out"
+        )
+    if mark and adapter == "parallel":
+        raise BadInput(
+            f"task.answer_mark {mark!r} needs the whole model at the end, but adapter.kind is "
+            f"{adapter}; leave it out, and use mpiedge predict"
         )
 
 
@@ -170,6 +187,15 @@ def _build(settings: RunSettings, found: Found, purpose: Purpose, num_labels: in
                 f"{settings.model.name}; set it to {blueprint.longest} or less"
             )
     return blueprint
+
+
+def _with_depth(settings: RunSettings, blueprint: Blueprint) -> RunSettings:
+    """The settings with the lowest block that has an adapter, where the strategy decides it."""
+    if settings.strategy.name != "split":
+        return settings
+    last = (blueprint.bridge or blueprint.num_layers - 2) - 1
+    lowest = lowest_of(settings.strategy, settings.adapter.lowest, last)
+    return replace(settings, adapter=replace(settings.adapter, lowest=lowest))
 
 
 def _adapt(settings: RunSettings, blueprint: Blueprint) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from mpiedge.comm.compression import compressed
 from mpiedge.comm.values import collectively
 from mpiedge.model.load import load, unload
 from mpiedge.model.shard import Shard
+from mpiedge.pipeline.deferred import Deferred
 from mpiedge.pipeline.engine import Engine
 from mpiedge.pipeline.hand_over import Named, hand_over, owners_of
 from mpiedge.pipeline.optimize import Update
@@ -74,7 +75,8 @@ def refresh(opened: Opened, here: Entered, plan: PartitionPlan, done: int) -> No
     if here.phase.plan.cycle == 1:
         return
     blueprint, newest = opened.blueprint, here.phase.plan.batch(done - 1)
-    owners = owners_of(blueprint, newest, here.shard.tuned)
+    shared = {n for n in here.shard.tuned if newest.apart.isdisjoint(blueprint.layers_of(n))}
+    owners = owners_of(blueprint, newest, shared)
     wanted = {
         rank: {
             name
@@ -108,8 +110,11 @@ def _ready(opened: Opened, phase: Phase, steps: int, shard: Shard, state: Named)
     update = Update(transport, shard, training, steps, moments)
     update.take({name: tensors[:1] for name, tensors in state.items()})
     turns = Turns(transport, shard, update)
-    how = opened.settings.comm.compression
-    engine = Engine(compressed(transport, how), shard, opened.task, turns, training.seed)
+    comm = opened.settings.comm
+    narrow = compressed(transport, comm.compression, comm.keep)
+    engine = Engine(narrow, shard, opened.task, turns, training.seed)
+    if training.weights_later:
+        engine.passes = Deferred(shard)
     return Entered(phase, shard, update, turns, engine)
 
 

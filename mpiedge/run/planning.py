@@ -23,6 +23,7 @@ class Extent:
     epoch: int = 0  # batches of one epoch
     recorded: bool = False  # the activations of every example are kept from an earlier run
     clients: tuple[int, ...] = ()  # batches of an epoch that are each client's
+    examples: tuple[int, ...] = ()  # of each client
 
 
 def plan_run(opened: Opened, extent: Extent) -> tuple[Phase, ...]:
@@ -72,7 +73,7 @@ _SOURCES = {
 
 
 def _ranks(phase: Phase) -> list[int]:
-    return sorted({*phase.plan.ranks, *phase.evaluated.ranks})
+    return sorted({*phase.plan.ranks, *phase.evaluated.ranks, *(s.rank for s in phase.feeders)})
 
 
 def _held(opened: Opened, phase: Phase, rank: int, several: bool) -> str:
@@ -128,5 +129,7 @@ def _work(opened: Opened, extent: Extent) -> Work:
         epoch=extent.epoch,
         recorded=extent.recorded,
         clients=extent.clients,
+        examples=extent.examples,
+        still=settings.adapter.lowest if settings.adapter.lowest > 1 else 0,
         joint_update=shared or settings.training.clip_norm > 0,
     )

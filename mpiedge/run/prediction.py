@@ -48,14 +48,15 @@ def predict(model: Reopened, texts: Sequence[Text], most: int) -> Iterator[Answe
         most = min(most, model.opened.blueprint.longest or most)
     for _ in range(agree(model.opened.transport, len(examples))):
         example = examples.pop(0) if examples else None
-        tokens = _generated(model, task, example, most)
+        tokens = generated(model, task, example, most)
         if example is not None:
             yield {"text": task.decoded(tokens)}
 
 
-def _generated(
+def generated(
     model: Reopened, task: Generative, example: Encoded | None, most: int
 ) -> tuple[int, ...]:
+    """The tokens that follow an example, on rank 0, which has it; called by every rank."""
     tokens: tuple[int, ...] = ()
     going = True
     while going:

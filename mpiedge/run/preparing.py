@@ -3,7 +3,7 @@
 After this nothing that a user gave can be wrong.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
@@ -17,9 +17,13 @@ from mpiedge.run.clock import Clock
 from mpiedge.run.entrances import Entrances
 from mpiedge.run.evaluation import portions
 from mpiedge.run.examples import Examples, Survey, count, read, survey
+from mpiedge.run.intake import Intake
 from mpiedge.run.journal import Journal
+from mpiedge.run.kept import Kept
 from mpiedge.run.opening import Opened
-from mpiedge.strategy.registry import AT_CLIENTS, RECORDING
+from mpiedge.run.pool import Pool, pooled
+from mpiedge.strategy.registry import AT_CLIENTS, POOLING, RECORDING
+from mpiedge.strategy.roles import SERVER
 from mpiedge.strategy.strategy import Phase
 from mpiedge.task.sampler import Batch
 from mpiedge.task.task import Split
@@ -39,17 +43,25 @@ class Prepared:
     caches: Caches | None
     clients: Clients | None = None  # whose data it is, where it stays with them
     entrances: Entrances | None = None  # what is kept of it where it enters blocks
+    pool: Pool | None = None  # all examples, where clients' are trained on together
+    intake: Intake | None = None  # what has come of them to the server
+    smashed: Kept | None = None  # what is kept of that
+    say: Callable[[str], object] = str  # a sentence for the user, while the run goes on
 
     @property
     def stored(self) -> int:
         """Bytes of activations on this rank's disk."""
-        return sum(kept.stored for kept in (self.caches, self.entrances) if kept is not None)
+        return sum(kept.stored for kept in self._stores if kept is not None)
+
+    @property
+    def _stores(self) -> tuple[Caches | Entrances | Kept | None, ...]:
+        return self.caches, self.entrances, self.smashed
 
     @contextmanager
     def kept(self) -> Iterator[None]:
         """For as long as activations are kept on the disk; closes them."""
         with ExitStack() as stack:
-            for kept in (self.caches, self.entrances):
+            for kept in self._stores:
                 if kept is not None:
                     stack.callback(kept.close)
             yield
@@ -67,6 +79,8 @@ class Prepared:
 def prepare(opened: Opened, journal: Journal) -> Prepared:
     """Plan, read the examples and open the caches; what a user gave wrong ends here."""
     transport, training = opened.transport, opened.settings.training
+    if opened.settings.strategy.name in POOLING:
+        return _pooling(opened, journal)
     if opened.settings.strategy.name in AT_CLIENTS:
         return _at_clients(opened, journal)
     collectively(transport, lambda: check_none(opened.settings))
@@ -96,7 +110,7 @@ def _at_clients(opened: Opened, journal: Journal) -> Prepared:
     settings, training = opened.settings, opened.settings.training
     files = settings.task.client_files
     counts = count(opened, ("validation",) if files else ("train", "validation"))
-    examples = read(opened, homes(opened), counts)
+    examples = read(opened, homes(opened) | {SERVER}, counts)
     clients = read_clients(opened, examples.train, lengths=settings.strategy.prefix_cache)
     batches = clients.batches(training.batch_size)
     clock = replace(_clock(training, sum(clients.sizes)), batches=sum(batches))
@@ -112,6 +126,46 @@ def _at_clients(opened: Opened, journal: Journal) -> Prepared:
             entrances.check_room(phases)
             undo.pop_all()
     return Prepared(opened, clock, phases, examples, (), None, clients, entrances)
+
+
+def _pooling(opened: Opened, journal: Journal) -> Prepared:
+    """The same where clients' examples are trained on together, as what their devices make."""
+    settings, training = opened.settings, opened.settings.training
+    files = settings.task.client_files
+    counts = count(opened, ("validation",) if files else ("train", "validation"))
+    read_here = read(opened, homes(opened) | {SERVER}, counts)
+    clients = read_clients(opened, read_here.train, lengths=False)
+    pool = pooled(opened, clients)
+    clock = _clock(training, len(pool.lengths))
+    extent = planning.Extent(
+        batches=clock.steps,
+        micro_batches=planning.micro_batches(training, clock.examples),
+        epoch=clock.epoch,
+        examples=clients.sizes,
+    )
+    phases = planning.plan_run(opened, extent)
+    for line in planning.described(opened, phases):
+        journal.say(line)
+    smashed = Kept(opened, "split") if phases[0].entrances else None
+    if smashed is not None:
+        with ExitStack() as undo:
+            undo.callback(smashed.close)
+            smashed.check_room(pool.tokens, opened.transport.rank == SERVER)
+            undo.pop_all()
+    intake = Intake(opened.task, settings.adapter.lowest - 1, smashed)
+    examples = replace(read_here, train=())
+    return Prepared(
+        opened,
+        clock,
+        phases,
+        examples,
+        (),
+        None,
+        pool=pool,
+        intake=intake,
+        smashed=smashed,
+        say=journal.say,
+    )
 
 
 def _planned(

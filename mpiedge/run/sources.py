@@ -5,31 +5,32 @@ Apart from training, which only needs to know that there is something to train o
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
-from mpiedge.pipeline.engine import Backbones, MicroBatch, Source
+from mpiedge.pipeline.engine import MicroBatch
 from mpiedge.pipeline.feed import Feed
 from mpiedge.run.backbones import Visits, backbones
 from mpiedge.run.clients import ClientFeed, Rota
+from mpiedge.run.copies import Copies
+from mpiedge.run.given import Given
+from mpiedge.run.phases import Entered
 from mpiedge.run.preparing import Prepared
+from mpiedge.run.splitting import splitting
 from mpiedge.strategy import strategy
+from mpiedge.strategy.roles import roles
 from mpiedge.strategy.strategy import Phase
 from mpiedge.task.sampler import Batch
 
 
-class Given(NamedTuple):
-    """Where the micro-batches of a phase come from."""
-
-    source: Source
-    backbones: Backbones | None = None
-    answers: Source | None = None
-
-
 @contextmanager
-def sources(run: Prepared, phase: Phase, updates: range) -> Iterator[Given]:
+def sources(run: Prepared, here: Entered, updates: range) -> Iterator[Given]:
     """What is needed for these updates of the run."""
+    phase = here.phase
+    if run.pool is not None:
+        with splitting(run, here, updates) as given:
+            yield given
+        return
     if run.clients is not None:
-        with _of_clients(run, phase, updates) as given:
+        with _of_clients(run, here, updates) as given:
             yield given
         return
     cache = run.caches.train if run.caches else None
@@ -39,10 +40,14 @@ def sources(run: Prepared, phase: Phase, updates: range) -> Iterator[Given]:
 
 
 @contextmanager
-def _of_clients(run: Prepared, phase: Phase, updates: range) -> Iterator[Given]:
+def _of_clients(run: Prepared, here: Entered, updates: range) -> Iterator[Given]:
     assert run.clients is not None
+    phase = here.phase
     rota = Rota(run.opened, run.clients, run.size)
     feed, kept = ClientFeed(run.opened, run.clients, rota, run.size), run.entrances
+    if phase.plan.apart:
+        yield _apart(run, here, feed, rota)
+        return
     if kept is None or phase.source is strategy.Source.COMPUTE:
         yield Given(feed)
     elif phase.source is strategy.Source.RECORD:
@@ -52,6 +57,24 @@ def _of_clients(run: Prepared, phase: Phase, updates: range) -> Iterator[Given]:
         numbers = range(updates.start * run.size, updates.stop * run.size)
         with kept.replaying(phase.plan, numbers) as replays:
             yield Given(replays, answers=feed)
+
+
+def _apart(run: Prepared, here: Entered, feed: ClientFeed, rota: Rota) -> Given:
+    """Where each client has adapters of its own, which are averaged now and then."""
+    assert run.clients is not None
+    count, every = len(run.clients.sizes), here.phase.average_every
+    home = roles(run.opened.settings.strategy, run.opened.transport.size).home
+    copies = Copies(run.opened.transport, here, home)
+
+    def source(number: int) -> MicroBatch:
+        copies.enter(rota.place(number // run.size).client)
+        return feed(number)
+
+    def begin(updates: range) -> None:
+        if updates.start and updates.start % every == 0:
+            copies.average(count)
+
+    return Given(source, begin=begin, settle=lambda: copies.show(count))
 
 
 def _visited(run: Prepared, phase: Phase, updates: range) -> Iterator[Batch]:

@@ -14,17 +14,19 @@ from mpiedge.model.tokenizer import open_tokenizer
 from mpiedge.pipeline.engine import Portion
 from mpiedge.plan.schedule import simulate
 from mpiedge.run import planning
+from mpiedge.run.answering import answer_match
 from mpiedge.run.backbones import backbones, evaluation_visits
 from mpiedge.run.collecting import collect
 from mpiedge.run.completing import complete
 from mpiedge.run.evaluation import Evaluation, laid, observe, validation_of
 from mpiedge.run.first_values import first_values
+from mpiedge.run.given import Given
 from mpiedge.run.journal import Journal
 from mpiedge.run.losses import Losses
 from mpiedge.run.opening import Opened
 from mpiedge.run.phases import Entered, begin, follow, refresh
 from mpiedge.run.preparing import Prepared, prepare
-from mpiedge.run.sources import Given, sources
+from mpiedge.run.sources import sources
 from mpiedge.run.usage import usage
 from mpiedge.strategy.strategy import Phase, Source, layers_of
 
@@ -42,6 +44,7 @@ def train(opened: Opened, journal: Journal) -> None:
                 if level > phase.level:
                     losses.clear()
         assert here is not None
+        journal.scores.update(answer_match(run, here))
         _finish(run, here, journal)
 
 
@@ -75,8 +78,10 @@ def _work(
     """
     clock, phase = run.clock, here.phase
     evaluation = _evaluation(run, here)
-    with sources(run, phase, updates) as given:
-        for portion in clock.portions(updates.start, updates.stop, phase.together):
+    with sources(run, here, updates) as given:
+        for portion in clock.portions(
+            updates.start, updates.stop, phase.together, phase.average_every
+        ):
             start = time.monotonic()
             if portion.start > updates.start:
                 here.turns.cross(phase.plan, portion.start)
@@ -85,6 +90,7 @@ def _work(
             if clock.evaluates(portion.stop):
                 start = time.monotonic()
                 refresh(run.opened, here, phase.evaluated, portion.stop)
+                given.settle()
                 scores = evaluate(run, here, evaluation)
                 journal.evaluated(clock, portion.stop, scores, time.monotonic() - start)
             if phase.watch and agree(run.opened.transport, phase.watch.plateau(losses)):
@@ -114,6 +120,7 @@ def _update(
 ) -> list[float]:
     """Run the updates of one portion; their losses, on rank 0."""
     transport, plan = run.opened.transport, here.phase.plan.excerpt(updates)
+    given.begin(updates)
     timeline = simulate(plan, policy=here.phase.policy, batches=len(updates))
     found: list[float] = []
 
@@ -124,7 +131,8 @@ def _update(
     losses = Losses(transport, plan, updates.start, heard)
     first = updates.start * len(plan.micro_batches)
     actions = timeline.schedule.get(transport.rank, ())
-    here.engine.run(Portion(plan, actions, first, *given), losses)
+    portion = Portion(plan, actions, first, given.source, given.backbones, given.answers)
+    here.engine.run(portion, losses)
     losses.drain(updates.stop)
     return found
 

@@ -31,7 +31,8 @@ def pipeline(settings: StrategySettings, work: Work) -> tuple[Phase, ...]:
         Stage(rank, part, work.trainable & frozenset(part))
         for rank, part in zip(work.ranks, parts, strict=True)
     )
-    plan = PartitionPlan((route,), (0,) * work.micro_batches, work.joint_update)
+    taken = (0,) * work.micro_batches
+    plan = PartitionPlan((route,), taken, work.joint_update, still=work.still)
     return (Phase(plan, work.batches),)
 
 
@@ -52,4 +53,5 @@ def _whole(work: Work, shares: Sequence[float]) -> Phase:
     # Neighbouring micro-batches hold examples of like length: dealt out in turn, each rank
     # gets short ones and long ones.
     assignment = deal(counts)
-    return Phase(PartitionPlan(routes, assignment, work.joint_update), work.batches)
+    plan = PartitionPlan(routes, assignment, work.joint_update, still=work.still)
+    return Phase(plan, work.batches)

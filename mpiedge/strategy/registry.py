@@ -6,16 +6,21 @@ from mpiedge.errors import BadInput
 from mpiedge.strategy.baselines import data_parallel, pipeline, standalone
 from mpiedge.strategy.pac import pac
 from mpiedge.strategy.ring import ring
+from mpiedge.strategy.split import split
+from mpiedge.strategy.splitlora import splitlora
 from mpiedge.strategy.strategy import Strategy
 
-RESERVED = ("split", "deft", "fedlora", "splitlora")
+RESERVED = ("deft", "fedlora")
 """Names of systems that this version does not have."""
 
 RECORDING = frozenset({"pac"})
 """Those that keep what the frozen model makes, so adapter.kind has to be parallel."""
 
-AT_CLIENTS = frozenset({"ring"})
+AT_CLIENTS = frozenset({"ring", "split", "splitlora"})
 """Those whose examples stay with clients, each with examples of its own."""
+
+POOLING = frozenset({"split"})
+"""Of those at clients the ones that train on all clients' examples together."""
 
 STRATEGIES: dict[str, Strategy] = {
     "standalone": standalone,
@@ -23,6 +28,8 @@ STRATEGIES: dict[str, Strategy] = {
     "data-parallel": data_parallel,
     "pac": pac,
     "ring": ring,
+    "split": split,
+    "splitlora": splitlora,
 }
 
 

@@ -3,6 +3,7 @@
     ring                 every rank has clients; no server
     split, deft, ...     rank 0 serves and has no clients, the others have   server_has_data = false
                          every rank has clients, rank 0 serves them too      server_has_data = true
+    split of 2 servers   ranks 0 and 1 serve, the others have clients; with server_has_data rank 0
 
 Alone, a rank stands in for everybody.
 """
@@ -34,8 +35,10 @@ class Roles(NamedTuple):
 
 def roles(settings: StrategySettings, ranks: int) -> Roles:
     """The roles of ``ranks`` ranks."""
-    apart = settings.name in SERVED and ranks > 1 and not settings.server_has_data
-    return Roles(tuple(range(1 if apart else 0, ranks)))
+    if settings.name not in SERVED:
+        return Roles(tuple(range(ranks)))
+    own = (SERVER,) if settings.server_has_data else ()
+    return Roles((*own, *range(settings.servers, ranks)) or (SERVER,))
 
 
 def client_count(settings: StrategySettings, ranks: int, files: int) -> int:

@@ -14,7 +14,8 @@ class StrategySettings:
         "standalone: one rank; pipeline: the layers cut over all ranks, 1F1B; data-parallel: the "
         "whole model on every rank; pac: a pipeline of replicated stages that keeps what the "
         "frozen model computes, then data-parallel from that; ring: data stays on its device, "
-        "blocks in a ring, adapters unfreeze from the top",
+        "blocks in a ring, adapters unfreeze from the top; split: devices run frozen blocks "
+        "forward, rank 0 trains the rest; splitlora: devices train their blocks too",
     )
     layers: list[int] = setting(
         [],
@@ -34,8 +35,8 @@ class StrategySettings:
     )
     clients: int = setting(
         0,
-        "ring: data clients, whatever the number of ranks, dealt to the ranks with data in turn; "
-        "0: as many as task.client_files names, else as there are such ranks",
+        "ring, split: data clients, whatever the number of ranks, dealt to the ranks with data in "
+        "turn; 0: as many as task.client_files names, else as there are such ranks",
         least=0,
     )
     server_has_data: bool = setting(
@@ -79,5 +80,44 @@ class StrategySettings:
     )
     in_flight: int = setting(
         0, "ring: micro-batches that a stage holds at most; 0: as many as memory allows", least=0
+    )
+    cuts: list[int] = setting(
+        [],
+        "split, splitlora: how many blocks run where the data is, one number a client or one for "
+        "all; left out: planned, at most those below adapter.lowest",
+    )
+    servers: int = setting(
+        1,
+        "split: ranks that serve, 0 up to this, which train what is above the cut as a pipeline",
+        least=1,
+    )
+    window: int = setting(
+        0,
+        "split: examples of all clients that are shuffled together, each client's in an order of "
+        "its own before; 0: the whole epoch, as without clients",
+        least=0,
+    )
+    aggregation: str = setting(
+        "point-to-point",
+        "split: how the server gets what devices made; point-to-point: a message a micro-batch, "
+        "on its way while the server trains; gather: MPI's scatter and gather, once a batch",
+        choices=("point-to-point", "gather"),
+    )
+    credits: int = setting(
+        4, "split: micro-batches that a device may be ahead of the server", least=1
+    )
+    on_loss: str = setting(
+        "stop",
+        "split: what a device that is told to stop (SIGTERM) does to the run; continue: it sends "
+        "nothing more and its examples are left out; for aggregation point-to-point",
+        choices=("stop", "continue"),
+    )
+    replay: bool = setting(
+        True,
+        "split: from the second epoch on the server reads back what devices sent in the first; "
+        "kept on its disk, see cache.folder and cache.dtype",
+    )
+    average_every: int = setting(
+        100, "splitlora: updates from one average of the clients' adapters to the next", least=1
     )
     speeds: list[float] = setting([], "relative speed of each rank; left out: equal")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mpiedge.plan.partition import from_json, to_json
+from mpiedge.plan.partition import Stage, from_json, to_json
 from mpiedge.plan.schedule import Policy
 from mpiedge.strategy.strategy import Phase, Source, Watch
 
@@ -20,6 +20,8 @@ def phase_to_json(phase: Phase) -> dict[str, Any]:
         "level": phase.level,
         "watch": list(phase.watch) if phase.watch else None,
         "together": phase.together,
+        "average_every": phase.average_every,
+        "feeders": [[stage.rank, stage.layers.stop] for stage in phase.feeders],
     }
 
 
@@ -36,4 +38,6 @@ def phase_from_json(value: dict[str, Any]) -> Phase:
         level=value["level"],
         watch=Watch(*value["watch"]) if value["watch"] else None,
         together=value["together"],
+        average_every=value["average_every"],
+        feeders=tuple(Stage(rank, range(stop)) for rank, stop in value["feeders"]),
     )

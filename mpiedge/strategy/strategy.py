@@ -6,7 +6,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from mpiedge.plan.cost import CostModel
-from mpiedge.plan.partition import PartitionPlan
+from mpiedge.plan.partition import PartitionPlan, Stage
 from mpiedge.plan.schedule import ONE_F_ONE_B, Policy
 from mpiedge.strategy.settings import StrategySettings
 
@@ -32,6 +32,8 @@ class Work:
     recorded: bool = False  # the activations of every example are kept already
     bridge: int | None = None  # the layer where a decoder apart begins
     clients: tuple[int, ...] = ()  # batches of an epoch that are of each client's examples
+    examples: tuple[int, ...] = ()  # of each client
+    still: int = 0  # layers below have no adapters and are at rest
 
     @property
     def ranks(self) -> range:
@@ -72,6 +74,8 @@ class Phase:
     level: int = 0  # phases of a lower level are left out once one has ended at a plateau
     watch: Watch | None = None  # ends the phase where the loss falls no more
     together: int = 64  # batches that are scheduled together
+    average_every: int = 0  # > 0: batches between two averages of layers trained apart
+    feeders: tuple[Stage, ...] = ()  # ranks that run layers for the routes beside the schedule
 
     @property
     def evaluated(self) -> PartitionPlan:
@@ -81,7 +85,8 @@ class Phase:
 
 def layers_of(phase: Phase, rank: int) -> tuple[int, ...]:
     """The layers that a rank trains, runs or evaluates with in a phase."""
-    each = (phase.plan.layers_of(rank), phase.evaluated.layers_of(rank))
+    fed = (stage.layers for stage in phase.feeders if stage.rank == rank)
+    each = (phase.plan.layers_of(rank), phase.evaluated.layers_of(rank), *fed)
     return tuple(sorted(frozenset().union(*each)))
 
 

@@ -31,16 +31,21 @@ class TaskSettings:
     )
     client_files: list[str] = setting(
         [],
-        "ring: the training file of each data client, read on that client's rank alone; task.data "
-        "then gives the validation examples, read on rank 0",
+        "ring, split: the training file of each client, read on that client's rank alone; "
+        "task.data then gives the validation examples, read on rank 0",
     )
     split: str = setting(
         "iid",
-        "ring: how the training examples of task.data are divided among clients where they have "
+        "ring, split: how the training examples of task.data are divided where clients have "
         "no files of their own: evenly, by Dirichlet shares of each label, or sorted by label",
         choices=("iid", "dirichlet", "label"),
     )
-    alpha: float = setting(0.5, "ring: split dirichlet's parameter; smaller: more uneven", above=0)
+    alpha: float = setting(0.5, "split dirichlet's parameter; smaller: more uneven", above=0)
+    answer_mark: str = setting(
+        "",
+        "language with prompts: what stands before the answer in a completion, as #### in GSM8K; "
+        "at the end every validation example is then answered by generation, see answer_match",
+    )
     max_length: int = setting(128, "tokens kept of an example")
     max_target_length: int = setting(128, "seq2seq: tokens kept of an output text")
     target_tokenizer: str = setting(

@@ -6,6 +6,7 @@
 import time
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -251,6 +252,40 @@ def a_circle_of_waits_ends(transport: Transport) -> None:
     assert 0.9 * TIMEOUT < time.monotonic() - start < 2 * TIMEOUT
 
 
+def a_circle_scatters_and_gathers(transport: Transport) -> None:
+    for root in (0, 2):
+        circle, sizes = transport.circle(root, everyone(transport)), [3, 0, 100_000]
+        parts = [np.arange(size, dtype=np.int64).view(np.uint8) + r for r, size in enumerate(sizes)]
+        here = transport.rank == root
+        mine = circle.scatter(parts if here else (), 8 * sizes[transport.rank])
+        assert np.array_equal(mine, parts[transport.rank])
+        going = [circle.gather(mine + k, [8 * size for size in sizes]) for k in (0, 1)]
+        for k, gathered in enumerate(one.finish() for one in going):
+            assert len(gathered) == (3 if here else 0)
+            assert all(np.array_equal(a, b + k) for a, b in zip(gathered, parts, strict=False))
+
+
+def a_circle_of_some_ranks_leaves_the_others_alone(transport: Transport) -> None:
+    if transport.rank == 1:
+        return
+    circle = transport.circle(0, (0, 2))
+    mine = np.full(4, transport.rank, dtype=np.uint8)
+    gathered = circle.gather(mine, [4, 4]).finish()
+    assert [int(part[0]) for part in gathered] == ([0, 2] if transport.rank == 0 else [])
+
+
+def what_a_circle_moves_is_counted(transport: Transport) -> None:
+    before = total(transport.ledger.sent()).bytes, total(transport.ledger.received()).bytes
+    circle = transport.circle(0, everyone(transport))
+    made = total(transport.ledger.sent()).bytes
+    mine = np.zeros(1_000_000 * transport.rank, dtype=np.uint8)
+    circle.gather(mine, [0, 1_000_000, 2_000_000]).finish()
+    sent = total(transport.ledger.sent()).bytes - made
+    came = total(transport.ledger.received()).bytes - before[1]
+    assert mine.size <= sent <= mine.size + 200
+    assert transport.rank != 0 or 3_000_000 <= came <= 3_001_000
+
+
 CHECKS: tuple[Check, ...] = (
     every_dtype_arrives,
     gradient_flags_arrive,
@@ -275,5 +310,8 @@ CHECKS: tuple[Check, ...] = (
     ranks_that_differ_are_named,
     a_slow_peer_is_waited_for,
     a_slow_peer_is_waited_for_by_a_group,
+    a_circle_scatters_and_gathers,
+    a_circle_of_some_ranks_leaves_the_others_alone,
+    what_a_circle_moves_is_counted,
     a_circle_of_waits_ends,
 )

@@ -33,6 +33,25 @@ def test_the_error_is_that_of_the_format(how: str, error: float, dtype: torch.dt
     )
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_of_a_token_its_largest_values_are_left(dtype: torch.dtype) -> None:
+    given = HIDDEN.to(dtype).requires_grad_()
+    places, values, _ = narrowed(given, "topk", 0.25)
+    assert places.shape == values.shape == (3, 5, 4)
+    (found,) = widened(narrowed(given, "topk", 0.25))
+    assert found.dtype == dtype
+    assert found.requires_grad
+    left = found.detach() != 0
+    assert torch.equal(found.detach()[left], given.detach()[left])
+    least = given.detach().abs().where(left, torch.inf).amin(-1)
+    most = given.detach().abs().where(~left, 0).amax(-1)
+    assert bool((left.sum(-1) == 4).all())
+    assert bool((least >= most).all())
+    (whole,) = widened(narrowed(given, "topk", 1.0))
+    assert torch.equal(whole.detach(), given.detach())
+    assert narrowed(given, "topk", 0.01)[1].shape == (3, 5, 1)
+
+
 def test_a_token_of_zeros_stays_so() -> None:
     (found,) = widened(narrowed(torch.zeros(1, 2, 4), "int8"))
     assert torch.equal(found, torch.zeros(1, 2, 4))
@@ -40,7 +59,7 @@ def test_a_token_of_zeros_stays_so() -> None:
 
 def test_masks_and_what_is_empty_stay_as_they_are() -> None:
     for tensor in (torch.ones(3, 5, dtype=torch.int64), torch.empty(0)):
-        for how in ("bfloat16", "int8"):
+        for how in ("bfloat16", "int8", "topk"):
             (same,) = narrowed(tensor, how)
             assert same is tensor
 

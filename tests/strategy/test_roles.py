@@ -1,5 +1,7 @@
 """Who has data, with and without a server."""
 
+from dataclasses import replace
+
 import pytest
 
 from mpiedge.errors import BadInput
@@ -12,7 +14,15 @@ BOTH = StrategySettings(name="split", server_has_data=True)
 
 @pytest.mark.parametrize(
     ("settings", "ranks", "devices"),
-    [(RING, 3, (0, 1, 2)), (SPLIT, 3, (1, 2)), (BOTH, 3, (0, 1, 2)), (SPLIT, 1, (0,))],
+    [
+        (RING, 3, (0, 1, 2)),
+        (SPLIT, 3, (1, 2)),
+        (BOTH, 3, (0, 1, 2)),
+        (SPLIT, 1, (0,)),
+        (replace(SPLIT, servers=2), 4, (2, 3)),
+        (replace(BOTH, servers=2), 4, (0, 2, 3)),
+        (replace(SPLIT, servers=2), 2, (0,)),
+    ],
 )
 def test_who_has_data(settings: StrategySettings, ranks: int, devices: tuple[int, ...]) -> None:
     assert roles(settings, ranks).devices == devices

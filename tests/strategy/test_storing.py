@@ -17,6 +17,7 @@ PLAN = PartitionPlan(
     joint_update=True,
     cycle=2,
     still=2,
+    apart=frozenset({2}),
 )
 
 
@@ -32,6 +33,8 @@ def test_a_phase_survives_json() -> None:
         level=2,
         watch=Watch(4, 0.5),
         together=3,
+        average_every=5,
+        feeders=(Stage(1, range(2)), Stage(2, range(3))),
     )
     for phase in (plain, full):
         assert phase_from_json(json.loads(json.dumps(phase_to_json(phase)))) == phase
