@@ -10,9 +10,14 @@ import pytest
 
 from mpiedge.comm.threads import ThreadTransport, run_ranks
 from mpiedge.errors import BadInput
+from mpiedge.pipeline.engine import Engine
 from mpiedge.pipeline.smashed import Smashed
+from mpiedge.pipeline.turns import Settled
+from mpiedge.run.evaluation import observe, validation_of
+from mpiedge.run.examples import count, read
 from mpiedge.run.forward import Forward
 from mpiedge.run.opening import open_run
+from mpiedge.run.reopening import reopen, settings_of
 from tests.models import save_tiny
 from tests.runs import Finished, difference, run, settings, write_requests
 
@@ -341,3 +346,31 @@ def test_a_device_may_leave(
 def test_who_leaves_needs_messages(bert: Path, data: Path, tmp_path: Path) -> None:
     said = refused(bert, data, tmp_path, strategy={"on_loss": "continue", "aggregation": "gather"})
     assert "strategy.on_loss continue needs messages, but strategy.aggregation is gather" in said
+
+
+@pytest.mark.parametrize("name", ["split", "splitlora"])
+@pytest.mark.parametrize("aggregation", ["point-to-point", "gather"])
+def test_fewer_clients_than_devices(
+    aggregation: str, name: str, bert: Path, data: Path, tmp_path: Path
+) -> None:
+    strategy = {"name": name, "clients": 2, "cuts": [2], "aggregation": aggregation}
+    alone = split(bert, data, tmp_path, 1, strategy=strategy)
+    found = split(bert, data, tmp_path, 4, strategy=strategy)
+    assert difference(alone, found) < 1e-5
+    assert found.result["ranks"][3]["layers"] == []
+
+
+def test_a_finished_run_is_opened_again(bert: Path, data: Path, tmp_path: Path) -> None:
+    found = split(bert, data, tmp_path, 2, strategy={"cuts": [2]})
+
+    def body(transport: ThreadTransport) -> dict[str, float] | None:
+        model = reopen(found.folder, settings_of(found.folder), transport)
+        examples = read(model.opened, model.plan.starts, count(model.opened, ("validation",)))
+        engine = Engine(transport, model.shard, model.opened.task, Settled())
+        observed = observe(transport, engine, validation_of(model.opened, model.plan, examples))
+        transport.close()
+        return None if observed is None else model.opened.task.score(observed)
+
+    for ranks in (1, 2):
+        assert run_ranks(ranks, body)[0] == pytest.approx(found.result["metrics"], rel=1e-4)
+    assert settings_of(found.folder).adapter.lowest == 3
