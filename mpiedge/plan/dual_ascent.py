@@ -12,12 +12,12 @@ B the budget.  The round lasts as long as any device; with prices lambda on that
   + min_q  (sum q sqrt(lambda a))^2 / B - sum nu q         bandwidth b ~ sqrt(lambda a)
 
 A weak channel or a late device gets more bandwidth.  Involvement has the payload's shape: one a
-device, or one a device and block.  Each matching met is given its best bandwidth, and the fastest
-is kept.  CRUNCH gives the first one; edges slower than the best round so far are left out.
+device, or one a device and block.  CRUNCH gives the first matching, and edges slower than the best
+round so far are left out.  A matching met that makes a shorter round with its best bandwidth, as
+it is or after an exchange of blocks or two, is kept.
 
 With more devices than blocks the bound is weak whatever the prices, as the dual may spread a
-block over several devices.  So the ascent ends after a number of steps, and not at a small gap,
-and exchanges polish what it found.
+block over several devices.  So the ascent ends after a number of steps, and not at a small gap.
 """
 
 from typing import NamedTuple
@@ -28,13 +28,14 @@ from mpiedge.plan.bandwidth_problem import Problem
 from mpiedge.plan.depths import Floats, Ints
 from mpiedge.plan.dual_parts import GAP, Ascent, loads, taken, usable
 from mpiedge.plan.exact_allocation import cheapest, total
-from mpiedge.plan.exchanges import exchanged
+from mpiedge.plan.exchanges import exchanged, sooner
 from mpiedge.plan.involvement import involvement
 from mpiedge.plan.matching import bottleneck, depths_of, read_out
 
 _LATE_STEP = 2.0  # of the logarithm of lambda for a device late by the round time, at first
 _INVOLVED_STEP = 0.4  # of nu, as a part of the round time over the devices, at first
 _LEAST = 1e-12  # lambda, by which the closed form divides
+_MOVES = 2  # exchanges from each matching met
 _MOST = 1.0  # change of the logarithm of lambda in a step
 
 
@@ -53,8 +54,8 @@ class Parts(NamedTuple):
     value: float
 
 
-def ascend_deadlines(problem: Problem, steps: int = 100, polish: bool = True) -> Ascent:
-    """Ascend for at most so many steps; ``polish`` ends with exchanges of blocks."""
+def ascend_deadlines(problem: Problem, steps: int = 40, polish: bool = True) -> Ascent:
+    """Ascend for at most so many steps; ``polish`` also tries exchanges of blocks."""
     devices, seconds = len(problem.seconds), problem.seconds
     first = read_out(seconds, depths_of(seconds, bottleneck(seconds)))
     best, bound = problem.allocation(first), 0.0
@@ -62,8 +63,8 @@ def ascend_deadlines(problem: Problem, steps: int = 100, polish: bool = True) ->
     for step in range(1, steps + 1):
         parts = _parts(problem, prices, best.round_time)
         bound = max(bound, parts.value)
-        if total(problem.required(best.round_time), parts.matching) < problem.budget:
-            best = problem.allocation(parts.matching)
+        found = sooner(problem, best.round_time, parts.matching, _MOVES if polish else 0)
+        best = best if found is None else problem.allocation(found)
         if best.round_time - bound <= GAP * best.round_time:
             break
         prices = _stepped(problem, prices, parts, best.round_time, step)

@@ -1,6 +1,8 @@
 """A local search over matchings: swap two blocks, or give a block to a device without one.
 
-Apart from the dual ascent, whose best matching it polishes.
+Apart from the dual ascent, whose matchings it starts from.  For objective A (our design): an
+exchange makes the round shorter exactly if the bandwidth with which all devices meet the present
+round time falls.
 """
 
 import numpy as np
@@ -11,11 +13,7 @@ from mpiedge.plan.exact_allocation import total
 
 
 def exchanged(problem: Problem, start: Allocation) -> Allocation:
-    """An allocation that no exchange of blocks makes faster (objective A; our design).
-
-    An exchange makes the round shorter exactly if the bandwidth with which all devices meet the
-    present round time falls.  The exchange that saves most is made until none saves any.
-    """
+    """An allocation that no exchange makes faster; the one that saves most is made each time."""
     best = start
     while True:
         needed = problem.required(best.round_time)
@@ -26,6 +24,19 @@ def exchanged(problem: Problem, start: Allocation) -> Allocation:
         if not found.round_time < best.round_time:
             return best
         best = found
+
+
+def sooner(problem: Problem, deadline: float, start: Ints, moves: int) -> Ints | None:
+    """A matching at most so many exchanges from the start that meets the deadline with less.
+
+    Less than the whole budget, that is, so that its own round is shorter.  None if none is met.
+    """
+    needed, matching = problem.required(deadline), start
+    for _ in range(moves):
+        if total(needed, matching) < problem.budget:
+            break
+        matching = _best_exchange(needed, matching)
+    return matching if total(needed, matching) < problem.budget else None
 
 
 def _best_exchange(needed: Floats, matching: Ints) -> Ints:

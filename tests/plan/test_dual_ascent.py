@@ -12,7 +12,7 @@ from tests.plan.tables import problem, small
 @pytest.mark.parametrize("seed", range(4))
 def test_the_bound_is_below_the_optimum_and_the_recovered_round_above(seed: int) -> None:
     for each in small(np.random.default_rng(seed), 15):
-        best, found = exact(each).round_time, ascend_deadlines(each, 40, polish=False)
+        best, found = exact(each).round_time, ascend_deadlines(each, 20, polish=False)
         assert found.bound <= best * (1 + 1e-9)
         assert best <= found.allocation.round_time * (1 + 1e-9)
         assert found.allocation.shares.sum() == pytest.approx(each.budget)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mpiedge.plan.exact_allocation import exact
-from mpiedge.plan.exchanges import exchanged
+from mpiedge.plan.exchanges import exchanged, sooner
 from mpiedge.plan.matching_schemes import random_matching
 from tests.plan.tables import Ints, of_matching, problem, small
 
@@ -40,3 +40,24 @@ def test_an_optimum_is_left_as_it_is() -> None:
     for each in small(np.random.default_rng(0), 40):
         best = exact(each)
         assert exchanged(each, best).round_time == pytest.approx(best.round_time, rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_matching_that_meets_an_earlier_deadline_makes_a_shorter_round(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    each = problem(chance, 7, 5)
+    start, other = (random_matching(each.seconds, seed=seed + n).blocks for n in (0, 1000))
+    deadline = each.shared(start).round_time * (1 - 1e-9)
+    plain, moved = (sooner(each, deadline, other, moves) for moves in (0, 3))
+    assert (plain is None) == (each.shared(other).round_time >= deadline)
+    if plain is not None:
+        assert (plain == other).all()
+        assert moved is plain
+    elif moved is not None:
+        assert each.shared(moved).round_time < deadline
+
+
+def test_no_matching_meets_a_deadline_before_the_optimum() -> None:
+    for each in small(np.random.default_rng(1), 40):
+        best = exact(each)
+        assert sooner(each, best.round_time * (1 - 1e-6), best.matching, 4) is None
