@@ -6,8 +6,9 @@ first, each takes as few devices as have the speed for its layers, for all runs 
 That time is lowered as far as it goes (our design: bisection over a time, as for the bottleneck of
 a chain, but with groups for single devices).
 
-What is found is feasible, and no better than can be: ``limit`` is a bound on all there is.  It need
-not be the best, since a device that is left over joins the first stage.
+What is found is feasible, and ``limit`` is a bound on all there is.  It need not be the best, since
+rows are whole and devices that are left over join the first stage; and where memory is tight there
+may be a cut though none is found.
 """
 
 from bisect import bisect_right
@@ -31,6 +32,7 @@ EXACT = 16
 _LOOSER = (1.0005, 1.002, 1.005, 1.01, 1.02, 1.05, 1.1, 1.2, 1.4, 1.7, 2.2, 3.0, 5.0, 10.0, 30.0)
 """Times that are tried, against the bound."""
 _HALVINGS = 12  # of the time, once layers are cut
+_SHORTEST = 1e-12  # seconds, where layers cost nothing
 _LEVELS = 1024  # sizes of memory that are told apart; others count as the next smaller
 
 
@@ -73,9 +75,9 @@ def limit(problem: Problem) -> float:
 
     All work over all speed; for rows that pass one by one.
     """
-    each = Loads(problem).each
-    speed = sum(device.speed for device in problem.cost.devices)
-    return float(problem.rows * np.diagonal(each).sum() / speed)
+    layers = enumerate(problem.cost.layers)
+    work = sum(one.forward + one.backward * (i >= problem.lowest) for i, one in layers)
+    return problem.rows * work / sum(device.speed for device in problem.cost.devices)
 
 
 def crowd_cuts(problem: Problem, loads: Loads, order: Ranks) -> dict[int, Cut]:
@@ -86,7 +88,7 @@ def crowd_cuts(problem: Problem, loads: Loads, order: Ranks) -> dict[int, Cut]:
     row, most = _row(problem, order), min(len(order), len(problem.cost.layers))
     needed = (loads.needed(left) for left in range(1, most + 1))
     stages = _Stages(problem.rows * loads.each, [_levels(row, one) for one in needed])
-    found, least = dict[int, Cut](), limit(problem)
+    found, least = dict[int, Cut](), max(limit(problem), _SHORTEST)
     for time in (least * looser for looser in _LOOSER):
         for runs in _in_time(row, stages, time):
             if len(runs) not in found:

@@ -102,6 +102,27 @@ def test_few_devices_and_given_groups_are_cut_exactly() -> None:
     assert tuple(ranks for ranks, _ in cut) == halves
 
 
+def test_given_layers_and_a_bridge_are_heeded() -> None:
+    problem = roomy(_many(5, 20))
+    parts = range(5), range(5, 12)
+    (cut,) = crowd_cuts(
+        replace(problem, parts=parts), Loads(replace(problem, parts=parts)), tuple(range(20))
+    ).values()
+    assert tuple(part for _, part in cut) == parts
+    apart = replace(problem, bridge=7)
+    for cut in crowd_cuts(apart, Loads(apart), tuple(range(20))).values():
+        assert any(part.start == 7 for _, part in cut)
+
+
+def test_layers_that_cost_nothing_are_laid_out_all_the_same() -> None:
+    layer = LayerProfile(0.0, 0.0, 10, 1, 1, 1)
+    cost = CostModel((layer,) * 4, (Device(1.0, 25),) * 20, LINK)
+    problem = Problem(cost, frozenset(range(2, 4)), 20, 1, together=False)
+    found = crowd_cuts(problem, Loads(problem), tuple(range(20)))
+    assert found
+    assert all(_whole(problem, cut, tuple(range(20))) for cut in found.values())
+
+
 def test_sixty_devices_are_all_grouped_and_the_largest_micro_batch_is_taken() -> None:
     problem = _many(4, 60)
     found = groupings(problem, [(600, 1), (300, 2), (2, 300)])
