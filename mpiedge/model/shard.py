@@ -158,5 +158,14 @@ def _seeded(seeds: Seeds | None, layer: int) -> Iterator[None]:
         yield
         return
     with _GENERATOR:
-        torch.manual_seed(seeds(layer))
+        _start_at(seeds(layer))
         yield
+
+
+def _start_at(seed: int) -> None:
+    """Let random numbers on the devices in use start at ``seed``."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.manual_seed_all(seed)
+    # ``torch.manual_seed`` would leave the seed, with a trace of the stack, for devices that are
+    # not in use; that takes longer than a narrow layer does.
+    torch.default_generator.manual_seed(seed)

@@ -17,6 +17,7 @@ from mpiedge.comm.transport import Kind, Tag, Transport
 from mpiedge.model.activation import Activation, entrance
 from mpiedge.model.backbone import Backbone
 from mpiedge.model.shard import Shard
+from mpiedge.pipeline.backward import Passes, Whole
 from mpiedge.plan.partition import PartitionPlan, Route, Stage
 from mpiedge.plan.timeline import Action, Pass
 
@@ -113,6 +114,7 @@ class Engine:
         self._transport, self._shard, self._objective = transport, shard, objective
         self._tuning, self._seed = tuning, seed
         self._saved: dict[Action, Saved] = {}
+        self.passes: Passes = Whole()
         self.busy = 0.0
         """Seconds computed so far, waiting not counted."""
 
@@ -176,7 +178,7 @@ class Engine:
     def _take(self, route: Route, index: int, number: int) -> Entered:
         """Receive a micro-batch from the stage before, and what its layers take from outside."""
         tag = Tag(Kind.ACTIVATION, number, index)
-        x = Activation(*self._all_here(self._transport.recv(route[index - 1].rank, tag)))
+        x = Activation(*self._all_here(self._awaited(route[index - 1].rank, tag)))
         entries = {}
         for layer in self._shard.entry_layers & frozenset(route[index].layers):
             entry = self._transport.recv(route[0].rank, Tag(Kind.ENTRY, number, index))
@@ -202,17 +204,25 @@ class Engine:
         gradients: list[Tensor | None] = [None]
         if action.stage < len(route) - 1:
             tag = Tag(Kind.GRADIENT, number, action.stage)
-            received = self._transport.recv(route[action.stage + 1].rank, tag)
+            received = self._awaited(route[action.stage + 1].rank, tag)
             gradients = list(self._all_here(received))
-        self._timed(lambda: torch.autograd.backward(left, gradients))
+        self._timed(lambda: self.passes.make(left, gradients, entered))
         if entered:
             owed = [torch.zeros_like(t) if t.grad is None else t.grad for t in entered]
             tag = Tag(Kind.GRADIENT, number, action.stage - 1)
             dest = route[action.stage - 1].rank
             self._transport.send([gradient.cpu() for gradient in owed], dest, tag)
 
+    def _awaited(self, source: int, tag: Tag) -> tuple[Tensor, ...]:
+        """A message; while it is not there, parts of backward passes that were left are made."""
+        message = self._transport.poll(source, tag)
+        while message is None and self._timed(self.passes.one):
+            message = self._transport.poll(source, tag)
+        return self._transport.recv(source, tag) if message is None else message
+
     def _finish(self, portion: Portion, index: int) -> None:
         batch = portion.batch(index)
+        self._timed(self.passes.all)
         self._timed(lambda: self._tuning.update(portion.plan, index, batch))
 
     def _seeds(self, number: int) -> Callable[[int], int] | None:

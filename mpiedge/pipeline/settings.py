@@ -30,6 +30,11 @@ class TrainingSettings:
     evaluate_every: int = setting(
         0, "> 0: evaluate every so many updates; 0: after every epoch", least=0
     )
+    weights_later: bool = setting(
+        False,
+        "pipelines: gradients for the rank before are made and sent first, those of weights while "
+        "nothing else is to be done; the same gradients, and activations are kept for longer",
+    )
     seed: int = setting(0, "decides the order of examples, new weights and dropout", least=0)
     threads: int = setting(
         0, "> 0: torch's threads on each rank; 0: the cores of a machine over its ranks", least=0

@@ -7,12 +7,17 @@ this from speed and memory; the formula and the dynamic programme are ours.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import accumulate
 from math import inf
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mpiedge.errors import BadInput
 from mpiedge.plan.balance import Infeasible
+from mpiedge.plan.chain import Floats, cut, least
 from mpiedge.plan.cost import CostModel
 
 EXACT = 8
@@ -21,7 +26,9 @@ EXACT = 8
 Places = tuple[tuple[int, range], ...]
 """In ring order, each rank and its blocks, counted from 0."""
 
-_Best = tuple[float, float, Places]  # seconds of the slowest, sum of squares, who has what
+_DIGITS = 12  # after the point, to which seconds are compared
+_RADIX = 2 * EXACT
+_ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,12 @@ class Ring:
             return inf
         seconds = self._seconds[part.stop] - self._seconds[part.start]
         return seconds / self.cost.devices[rank].speed
+
+    def table(self, rank: int, run: slice = _ALL) -> Floats:
+        """``seconds`` of every part of some blocks, by its first and its last."""
+        taken = _differences(self._seconds, run) / self.cost.devices[rank].speed
+        needed = self.own[rank] + _differences(self._bytes, run)
+        return np.where(needed > self.cost.devices[rank].memory, np.inf, taken)
 
     def memory(self, rank: int, part: range) -> int:
         """Bytes that a rank needs at the greatest depth, with what it has beside its blocks."""
@@ -65,6 +78,13 @@ class Ring:
         return (0, *accumulate(each))
 
 
+def _differences(before: Sequence[float], run: slice) -> Floats:
+    """Of the sums over the first so many, what falls to each [first, last] of a run."""
+    sums = np.array(before, np.float64)
+    parts: Floats = sums[None, 1:][:, run] - sums[:-1, None][run]
+    return parts
+
+
 def arrange(ring: Ring, order: Sequence[int] = ()) -> Places:
     """The blocks of each rank, so that the slowest is fastest; in the ``order`` given, or the best.
 
@@ -78,37 +98,76 @@ def arrange(ring: Ring, order: Sequence[int] = ()) -> Places:
         )
     if not order and len(ranks) > EXACT:
         order = sorted(ranks, key=lambda rank: ring.cost.devices[rank].speed)
-    slowest, _, places = _best(ring, tuple(order))
+    slowest, places = _in_order(ring, order) if order else _in_any_order(ring)
     if slowest == inf:
         raise Infeasible(_shortage(ring))
     return places
 
 
-def _best(ring: Ring, order: tuple[int, ...]) -> _Best:
-    count = len(ring.cost.devices)
+def _in_order(ring: Ring, order: Sequence[int]) -> tuple[float, Places]:
+    def price(place: int, run: slice) -> Floats:
+        return ring.table(order[place], run)
 
-    @cache
-    def best(placed: frozenset[int], stop: int) -> _Best:
-        """The first ``stop`` blocks over the ranks that are ``placed``."""
-        if not placed:
-            return (0.0, 0.0, ()) if stop == 0 else (inf, inf, ())
-        last = (order[len(placed) - 1],) if order else sorted(placed, reverse=True)
-        options: list[_Best] = [(inf, inf, ())]
-        for rank in last:
-            for start in range(len(placed) - 1, stop):
-                slowest, squares, places = best(placed - {rank}, start)
-                time = ring.seconds(rank, range(start, stop))
-                ended = (*places, (rank, range(start, stop)))
-                options.append((max(slowest, time), squares + time * time, ended))
-        # Among equally good ones, the most even cut and the ranks in their own order.
-        return min(options, key=_preference)
-
-    return best(frozenset(range(count)), len(ring.blocks))
+    slowest, parts = cut(price, len(order), len(ring.blocks), _DIGITS)
+    return slowest, tuple(zip(order, parts, strict=False))
 
 
-def _preference(option: _Best) -> tuple[float, float, tuple[int, ...]]:
-    slowest, squares, places = option
-    return round(slowest, 12), round(squares, 12), tuple(rank for rank, _ in places)
+class _Best(NamedTuple):
+    """The best ways to lay the first so many blocks, 0 and more, over some ranks in any order."""
+
+    slowest: Floats
+    squares: Floats  # sum of all ranks' squared seconds: of equals the most even is taken
+    order: Floats  # the ranks as a number's digits: of equals the first
+    rank: NDArray[np.intp]  # the last one
+    start: NDArray[np.intp]  # its first block
+
+
+def _in_any_order(ring: Ring) -> tuple[float, Places]:
+    """A dynamic programme over the sets of ranks, all numbers of blocks at once."""
+    ranks, blocks = range(len(ring.cost.devices)), len(ring.blocks)
+    none = np.zeros(blocks + 1, np.intp)
+    nothing = np.where(np.arange(blocks + 1) == 0, 0.0, np.inf)
+    best = {0: _Best(nothing, nothing, np.zeros(blocks + 1), none, none)}
+    tables = [_from_to(ring.table(rank)) for rank in ranks]
+    for members in range(1, 1 << len(ranks)):
+        last = [rank for rank in ranks if members >> rank & 1]
+        ways = [_ended(best[members ^ 1 << rank], tables[rank], rank) for rank in last]
+        best[members] = _choice(last, [np.concatenate(each) for each in zip(*ways, strict=True)])
+    return float(best[members].slowest[blocks]), _read(best, len(ranks), blocks)
+
+
+def _ended(before: _Best, seconds: Floats, rank: int) -> tuple[Floats, Floats, Floats]:
+    """Keys [start, stop] when a rank comes last."""
+    order = before.order * _RADIX + rank
+    return (
+        np.maximum(before.slowest[:, None], seconds),
+        before.squares[:, None] + seconds * seconds,
+        np.broadcast_to(order[:, None], seconds.shape),
+    )
+
+
+def _choice(last: Sequence[int], keys: list[Floats]) -> _Best:
+    """The best of all ways, which stand one rank below the other."""
+    chosen, each = least(keys, _DIGITS), np.arange(keys[0].shape[1])
+    slowest, squares, order = (key[chosen, each] for key in keys)
+    rank, start = np.divmod(chosen, len(each))
+    return _Best(slowest, squares, order, np.array(last)[rank], start)
+
+
+def _from_to(table: Floats) -> Floats:
+    """A table of [first, last] block as one of [start, stop], infinite where there is none."""
+    seconds = np.full((len(table) + 1, len(table) + 1), np.inf)
+    seconds[:-1, 1:] = np.where(np.triu(np.ones_like(table)) > 0, table, np.inf)
+    return seconds
+
+
+def _read(best: dict[int, _Best], ranks: int, stop: int) -> Places:
+    places, members = list[tuple[int, range]](), (1 << ranks) - 1
+    while members:
+        rank, start = int(best[members].rank[stop]), int(best[members].start[stop])
+        places.append((rank, range(start, stop)))
+        members, stop = members ^ 1 << rank, start
+    return tuple(reversed(places))
 
 
 def _shortage(ring: Ring) -> str:

@@ -1,14 +1,14 @@
 """Cutting a model's layers over a row of unequal devices."""
 
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
 from math import inf
 
+import numpy as np
+
 from mpiedge.errors import BadInput
+from mpiedge.plan.chain import Floats, Prices, cut, largest, sizes, sums
 from mpiedge.plan.cost import CostModel
 from mpiedge.plan.partition import Stage
-
-Seconds = Callable[[int, range], float]
 
 
 class Infeasible(BadInput):
@@ -29,20 +29,37 @@ def balance(cost: CostModel, ranks: Sequence[int], trainable: frozenset[int]) ->
             f"{len(ranks)} ranks are more than the model's {len(layers)} layers (embedding and "
             f"head counted); start at most {len(layers)} ranks, or use strategy data-parallel"
         )
-    lowest = min(trainable, default=len(layers))
-
-    def seconds(position: int, part: range) -> float:
-        stage = Stage(ranks[position], part, trainable & frozenset(part))
-        ends = lowest in part
-        if cost.memory(stage, ends, len(ranks) - position) > cost.devices[stage.rank].memory:
-            return inf
-        backward = cost.backward(stage, ends) if part.stop > lowest else 0.0
-        return cost.forward(stage) + backward
-
-    time, parts = _smallest_maximum(seconds, len(ranks), layers)
+    time, parts = cut(_prices(cost, ranks, trainable), len(ranks), len(layers))
     if time == inf:
         raise Infeasible(_shortage(cost, ranks))
     return parts
+
+
+def _prices(cost: CostModel, ranks: Sequence[int], trainable: frozenset[int]) -> Prices:
+    """Seconds of every run of layers at each place of a pipeline; infinite where it does not fit.
+
+    The same as the cost model's own for a stage with these layers.
+    """
+    each, count = cost.layers, len(cost.layers)
+    lowest = min(trainable, default=count)
+    forward = sums([layer.forward for layer in each])
+    backward = sums([layer.backward * (i >= lowest) for i, layer in enumerate(each)])
+    fixed = sizes(
+        [layer.weights + 3 * layer.tuned * (i in trainable) for i, layer in enumerate(each)]
+    )
+    fixed += largest([layer.working for layer in each])
+    kept = sizes([layer.activation for layer in each])
+    # Where backward passes end, what is below the lowest trainable layer keeps nothing.
+    ending = sizes([layer.activation * (i >= lowest) for i, layer in enumerate(each)])
+    kept[: lowest + 1, lowest:] = ending[: lowest + 1, lowest:]
+
+    def price(place: int, run: slice) -> Floats:
+        device = cost.devices[ranks[place]]
+        seconds = forward[run, run] / device.speed + backward[run, run] / device.speed
+        needed = fixed[run, run] + (len(ranks) - place) * kept[run, run]
+        return np.where(needed > device.memory, np.inf, seconds)
+
+    return price
 
 
 def check_memory(cost: CostModel, stage: Stage, what: str = "the whole model") -> None:
@@ -54,26 +71,6 @@ def check_memory(cost: CostModel, stage: Stage, what: str = "the whole model") -
             f"has {free / 2**20:.0f} MiB free; use strategy pipeline over more ranks, lower "
             f"training.micro_batch_size, or set model.dtype to bfloat16"
         )
-
-
-def _smallest_maximum(
-    seconds: Seconds, count: int, layers: range
-) -> tuple[float, tuple[range, ...]]:
-    @cache
-    def best(count: int, stop: int) -> tuple[float, float, tuple[range, ...]]:
-        if count == 0:
-            return (0.0, 0.0, ()) if stop == layers.start else (inf, inf, ())
-        options: list[tuple[float, float, tuple[range, ...]]] = [(inf, inf, ())]
-        for cut in range(layers.start + count - 1, stop):
-            slowest, squares, parts = best(count - 1, cut)
-            last = range(cut, stop)
-            time = seconds(count - 1, last)
-            # Equal slowest stages are told apart by the sum of squares: the most even cut.
-            options.append((max(slowest, time), squares + time * time, (*parts, last)))
-        return min(options, key=lambda option: option[:2])
-
-    slowest, _, parts = best(count, layers.stop)
-    return slowest, parts
 
 
 def _shortage(cost: CostModel, ranks: Sequence[int]) -> str:

@@ -5,7 +5,7 @@ or short of memory it often is not, and a grouping then looks faster than it is:
 groupings apart before any is played through.
 """
 
-from itertools import accumulate
+from collections.abc import Sequence
 
 from mpiedge.plan.grouping import Group, Problem
 from mpiedge.plan.partition import Stage
@@ -14,24 +14,47 @@ from mpiedge.plan.partition import Stage
 def at_least(problem: Problem, groups: tuple[Group, ...]) -> float:
     """Seconds for each row of a batch: some stage is filled, busy with all of them, and drained.
 
-    For rows that pass one by one: the way to a stage and back is that of a single row.
+    For rows that pass one by one under 1F1B: the way to a stage and back is that of a single row,
+    and so is what a row takes from its forward pass at a stage to the end of its backward pass
+    there, in which a device holds no more rows than stages are left.
     """
-    ways = [_way(problem, below, above) for below, above in zip(groups, groups[1:], strict=False)]
-    busy = [problem.micro_batches * _busy(problem, group) for group in groups]
-    reached = accumulate(ways, initial=0.0)
-    seconds = max(way + work for way, work in zip(reached, busy, strict=True))
-    return seconds / (problem.rows * problem.micro_batches)
+    links = [_link(problem, *pair) for pair in zip(groups, groups[1:], strict=False)]
+    above = _above(problem, groups, links)
+    longest = way = 0.0
+    for place, group in enumerate(groups):
+        longest = max(longest, way + _busy(problem, group, above[place], len(groups) - place))
+        way += _quickest(problem, group) + (links[place] if place < len(links) else 0.0)
+    return longest / (problem.rows * problem.micro_batches)
 
 
-def _way(problem: Problem, below: Group, above: Group) -> float:
-    """Seconds of one row through a stage and to the next, and all the way back."""
-    passes = min(sum(problem.seconds(rank, below.layers, 1)) for rank in below.ranks)
+def _above(problem: Problem, groups: Sequence[Group], links: Sequence[float]) -> list[float]:
+    """Seconds that a row takes at least above each stage, and from it and back to it."""
+    above = [0.0]
+    for group, link in zip(groups[:0:-1], reversed(links), strict=True):
+        above.append(above[-1] + link + _quickest(problem, group))
+    return above[::-1]
+
+
+def _link(problem: Problem, below: Group, above: Group) -> float:
+    """Seconds from one stage to the next and, where gradients return, back."""
     ends = Stage(below.ranks[0], below.layers), Stage(above.ranks[0], above.layers)
     back = problem.cost.send(*reversed(ends)) if problem.lowest in range(above.layers.start) else 0
-    return passes + problem.cost.send(*ends) + back
+    return problem.cost.send(*ends) + back
 
 
-def _busy(problem: Problem, group: Group) -> float:
-    """Seconds in which a stage's slowest device has its share of one micro-batch behind it."""
+def _quickest(problem: Problem, group: Group) -> float:
+    """Seconds of one row's passes on a stage's fastest device."""
+    speeds = problem.cost.devices
+    return sum(problem.seconds(max(group.ranks, key=lambda r: speeds[r].speed), group.layers, 1))
+
+
+def _busy(problem: Problem, group: Group, above: float, window: int) -> float:
+    """Seconds in which a stage's slowest device has its share of all rows behind it."""
+    devices = problem.cost.devices
+    one = sum(problem.seconds(group.ranks[0], group.layers, 1)) * devices[group.ranks[0]].speed
+    returns = problem.lowest < group.layers.stop
     shares = zip(group.ranks, group.shares, strict=True)
-    return max(sum(problem.seconds(rank, group.layers, share)) for rank, share in shares)
+    passes = ((share, one / devices[rank].speed) for rank, share in shares)
+    return problem.micro_batches * max(
+        share * (max(row, (row + above) / window) if returns else row) for share, row in passes
+    )

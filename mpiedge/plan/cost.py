@@ -1,6 +1,6 @@
 """What a stage costs in time and memory, on a cluster of unequal devices."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Protocol
@@ -137,11 +137,7 @@ class CostModel:
         """Seconds of latency and transfer of what crosses the boundary, up or back down."""
         if source.rank == dest.rank:
             return 0.0
-        crossed = self.layers[min(source.layers.stop, dest.layers.stop) - 1]
-        size = crossed.boundary
-        if source.layers.start > dest.layers.start and crossed.gradient is not None:
-            size = crossed.gradient
-        return self.link.latency + size / self.link.bandwidth
+        return self.link.latency + crossing(self.layers, source, dest) / self.link.bandwidth
 
     def update(self, rank: int) -> float:
         """Taken as nothing: tuned weights are few."""
@@ -156,9 +152,8 @@ class CostModel:
         """Bytes: weights, gradients and two optimizer moments, ``in_flight`` micro-batches."""
         weights = sum(self.layers[i].weights for i in stage.layers)
         training = sum(3 * self.layers[i].tuned for i in stage.trainable)
-        kept = sum(self.layers[i].activation for i in _passed(stage, lowest))
         working = max((self.layers[i].working for i in stage.layers), default=0)
-        return weights + training + in_flight * kept + working
+        return weights + training + in_flight * kept(self.layers, stage, lowest) + working
 
     def at(self, rows: int) -> "CostModel":
         """The same cluster with micro-batches of ``rows`` rows."""
@@ -171,6 +166,19 @@ class CostModel:
 
     def _speed(self, stage: Stage) -> float:
         return self.devices[stage.rank].speed
+
+
+def crossing(layers: Sequence[LayerProfile], source: Stage, dest: Stage) -> int:
+    """Bytes that cross the boundary of neighbouring stages, up or back down."""
+    crossed = layers[min(source.layers.stop, dest.layers.stop) - 1]
+    if source.layers.start > dest.layers.start and crossed.gradient is not None:
+        return crossed.gradient
+    return crossed.boundary
+
+
+def kept(layers: Sequence[LayerProfile], stage: Stage, lowest: bool) -> int:
+    """Bytes of one micro-batch at a stage between its forward and its backward pass."""
+    return sum(layers[i].activation for i in _passed(stage, lowest))
 
 
 def _passed(stage: Stage, lowest: bool) -> Iterable[int]:

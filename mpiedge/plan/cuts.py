@@ -4,7 +4,8 @@ Equation 2 of PAC, for any price of a stage: seconds, or how full its devices ar
 the last stage to the first, since what a stage holds in flight follows from the stages after it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import combinations
 from math import inf
 from typing import NamedTuple
 
@@ -20,11 +21,14 @@ Table = Callable[[Ranks, int], Floats]
 Cut = tuple[tuple[Ranks, range], ...]
 """Every stage's devices and layers."""
 
+_Groups = dict[tuple[int, int], Ranks]
+"""The devices from one end to a later one."""
+
 _TIE = 1 + 1e-9  # what differs by less is equal: prices are sums of floats
 
 
 class _Ends(NamedTuple):
-    """The best ways to end: [first device, first layer], in some number of stages."""
+    """The best ways to end: [first end, first layer], in some number of stages."""
 
     largest: Floats  # price of the dearest stage
     total: Floats  # price of all stages
@@ -32,18 +36,25 @@ class _Ends(NamedTuple):
     layers: NDArray[np.intp]  # where its layers stop
 
 
-def cuts(table: Table, order: Ranks, layers: int) -> dict[int, Cut]:
+def cuts(table: Table, order: Ranks, layers: int, ends: Sequence[int] = ()) -> dict[int, Cut]:
     """For each number of stages the cut whose largest price is smallest.
 
-    Groups are neighbours in ``order``, and every device is in one.  Numbers of stages that cannot
-    be are left out.  Among equals the smaller sum of prices is taken.
+    Groups are neighbours in ``order``, end after ``ends`` devices (after any, when there are
+    none), and every device is in one.  Numbers of stages that cannot be are left out.  Among
+    equals the smaller sum of prices is taken.  Exact, and takes time with the third power of the
+    number of ends.
     """
-    ends = [_nothing(len(order), layers)]
-    ends[0].largest[-1, -1] = ends[0].total[-1, -1] = 0.0
-    for stages in range(1, min(len(order), layers) + 1):
-        ends.append(_one_more(table, order, ends[-1], stages))
-    able = [stages for stages in range(1, len(ends)) if ends[stages].largest[0, 0] < inf]
-    return {stages: _read(ends[stages:0:-1], order) for stages in able}
+    bounds = (0, *ends) if ends else tuple(range(len(order) + 1))
+    groups = {
+        (first, stop): order[bounds[first] : bounds[stop]]
+        for first, stop in combinations(range(len(bounds)), 2)
+    }
+    best = [_nothing(len(bounds) - 1, layers)]
+    best[0].largest[-1, -1] = best[0].total[-1, -1] = 0.0
+    for stages in range(1, min(len(bounds) - 1, layers) + 1):
+        best.append(_one_more(table, groups, best[-1], stages))
+    able = [stages for stages in range(1, len(best)) if best[stages].largest[0, 0] < inf]
+    return {stages: _read(best[stages:0:-1], groups) for stages in able}
 
 
 def _nothing(devices: int, layers: int) -> _Ends:
@@ -52,14 +63,14 @@ def _nothing(devices: int, layers: int) -> _Ends:
     return _Ends(np.full(shape, inf), np.full(shape, inf), none, none.copy())
 
 
-def _one_more(table: Table, order: Ranks, after: _Ends, stages: int) -> _Ends:
+def _one_more(table: Table, groups: _Groups, after: _Ends, stages: int) -> _Ends:
     """The best ways to end in ``stages`` stages, by those in one fewer."""
-    layers = after.largest.shape[1] - 1
-    ends = _nothing(len(order), layers)
-    for first in range(len(order)):
-        for stop in range(first + 1, len(order) + 1):
-            if (after.largest[stop] < inf).any():
-                _try(ends, after, (first, stop), table(order[first:stop], stages))
+    devices, layers = (size - 1 for size in after.largest.shape)
+    ends = _nothing(devices, layers)
+    able = after.largest.min(axis=1) < inf
+    for (first, stop), ranks in groups.items():
+        if able[stop]:
+            _try(ends, after, (first, stop), table(ranks, stages))
     return ends
 
 
@@ -79,11 +90,11 @@ def _try(ends: _Ends, after: _Ends, devices: tuple[int, int], price: Floats) -> 
     ends.devices[first, better], ends.layers[first, better] = stop, last[better] + 1
 
 
-def _read(ends: list[_Ends], order: Ranks) -> Cut:
+def _read(ends: list[_Ends], groups: _Groups) -> Cut:
     device = layer = 0
     cut = []
     for each in ends:
         stop, end = int(each.devices[device, layer]), int(each.layers[device, layer])
-        cut.append((order[device:stop], range(layer, end)))
+        cut.append((groups[device, stop], range(layer, end)))
         device, layer = stop, end
     return tuple(cut)

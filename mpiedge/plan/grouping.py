@@ -6,6 +6,8 @@ call it.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
+from math import inf
 from typing import NamedTuple
 
 from mpiedge.plan.cost import CostModel
@@ -29,7 +31,7 @@ class Problem:
     groups: tuple[Ranks, ...] = ()  # only these groups, in this order; none: any
     parts: tuple[range, ...] = ()  # only these layers, one run a stage; none: any
 
-    @property
+    @cached_property
     def lowest(self) -> int:
         """Where backward passes end."""
         return min(self.trainable, default=len(self.cost.layers))
@@ -118,6 +120,10 @@ def all_reduce(problem: Problem, group: Group) -> float:
 
 def _passes(problem: Problem, group: Group) -> tuple[float, float]:
     """Seconds of a micro-batch's forward and backward pass: each its slowest device's."""
-    shares = zip(group.ranks, group.shares, strict=True)
-    both = [problem.seconds(rank, group.layers, share) for rank, share in shares]
+    speeds = {rank: problem.cost.devices[rank].speed for rank in group.ranks}
+    slowest: dict[int, int] = {}  # by share: devices with equal shares differ in speed alone
+    for rank, share in sorted(zip(group.ranks, group.shares, strict=True)):
+        if speeds[rank] < speeds.get(slowest.get(share, -1), inf):
+            slowest[share] = rank
+    both = [problem.seconds(rank, group.layers, share) for share, rank in slowest.items()]
     return max(forward for forward, _ in both), max(backward for _, backward in both)

@@ -12,7 +12,8 @@ from itertools import permutations
 
 from mpiedge.plan.balance import Infeasible
 from mpiedge.plan.cost import Device
-from mpiedge.plan.cuts import Cut, cuts
+from mpiedge.plan.crowd import best_cuts, crowded
+from mpiedge.plan.cuts import Cut
 from mpiedge.plan.grouping import Group, Grouping, Problem, Ranks, latency
 from mpiedge.plan.loads import Loads
 from mpiedge.plan.shortage import shortage
@@ -32,10 +33,14 @@ def groupings(problem: Problem, sizes: Sequence[Size] = ()) -> tuple[Grouping, .
     """The best grouping for each device order, number of stages and size; the fastest first.
 
     ``sizes`` are rows of a micro-batch and micro-batches of a batch to try in place of the
-    problem's own; batches of unequal rows are compared by the row.  Raises Infeasible when there
-    is no grouping, which says what is short.
+    problem's own; batches of unequal rows are compared by the row.  Each is the best there is for
+    its order and number of stages, up to ``crowd.EXACT`` devices; of more, one near the bound.
+    Raises Infeasible when there is no grouping, which says what is short.
     """
     own = (problem.rows, problem.micro_batches)
+    if crowded(problem):
+        # Of many devices each needs a row, and the largest micro-batch is shared out best.
+        sizes = [max(sizes or [own])]
     tried = [replace(problem, rows=rows, micro_batches=count) for rows, count in sizes or (own,)]
     found = {one: None for each in tried for one in _solutions(each)}
     if not found:
@@ -62,9 +67,9 @@ def orders(problem: Problem) -> tuple[Ranks, ...]:
 
 
 def _solutions(problem: Problem) -> Iterator[Grouping]:
-    loads, layers = Loads(problem), len(problem.cost.layers)
+    loads = Loads(problem)
     for order in orders(problem):
-        for cut in cuts(loads.seconds, order, layers).values():
+        for cut in best_cuts(problem, loads, order).values():
             groups = _shared_out(loads, cut)
             seconds = latency(problem, groups)
             yield Grouping(groups, problem.rows, problem.micro_batches, seconds)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpiedge.plan.grouping import Problem, Ranks
+from mpiedge.plan.pace import even_shares, pace
 from mpiedge.plan.shares import Counts, Floats, divide, slowest
 
 _PLENTY = 2**40  # rows that no device will ever get
@@ -25,9 +26,14 @@ class Loads:
     def __init__(self, problem: Problem) -> None:
         self._problem, self._runs = problem, _runs(problem)
         self._known: dict[tuple[Kinds, int], Floats] = {}
+        self._paces: dict[tuple[float, ...], float] = {}
+        self.each = self._table(self._runs.each)
+        self._needed: dict[int, Floats] = {}
 
     def seconds(self, ranks: Ranks, stages_left: int) -> Floats:
         """Seconds of a micro-batch, forward and backward, on a group's slowest device."""
+        if not self._problem.together:
+            return self._for(ranks, self._one_by_one(ranks, stages_left))
         kinds = tuple(sorted(self._kinds(ranks)))
         key = kinds, self._problem.in_flight(stages_left)
         if key not in self._known:
@@ -37,16 +43,42 @@ class Loads:
             self._known[key] = self._table(slowest(shares, runs.start, runs.each, speeds))
         return self._for(ranks, self._known[key])
 
+    def _one_by_one(self, ranks: Ranks, stages_left: int) -> Floats:
+        """The same where rows pass one by one: shares are alike for whatever fits all devices."""
+        devices = [self._problem.cost.devices[rank] for rank in ranks]
+        speeds = tuple(sorted(device.speed for device in devices))
+        if speeds not in self._paces:
+            self._paces[speeds] = pace(speeds, self._problem.rows)
+        fits = self.needed(stages_left) <= min(device.memory for device in devices)
+        if not fits.any() or self._paces[speeds] == np.inf:
+            return np.full_like(self.each, np.inf)
+        return np.where(fits, self.each * self._paces[speeds], np.inf)
+
     def crowding(self, ranks: Ranks, stages_left: int) -> Floats:
         """The part of its memory that a group's fullest device needs, rows shared out for that."""
         memory = np.array([float(max(1, size)) for _, size in self._kinds(ranks)])
+        if not self._problem.together:
+            parts = self.needed(stages_left) / memory.min()
+            able = len(ranks) <= self._problem.rows
+            return self._for(ranks, parts if able else np.full_like(parts, np.inf))
         fixed, each = _needs(self._problem, self._runs, stages_left)
         most = np.full((len(fixed), len(memory)), _PLENTY, np.int64)
         shares = divide(self._problem.rows, fixed, each, memory, most)
         return self._for(ranks, self._table(slowest(shares, fixed, each, memory)))
 
+    def needed(self, stages_left: int) -> Floats:
+        """Bytes of every run of layers, for rows that pass one by one."""
+        flight = self._problem.in_flight(stages_left)
+        if flight not in self._needed:
+            fixed, _ = _needs(self._problem, self._runs, stages_left)
+            self._needed[flight] = self._table(fixed)
+        return self._needed[flight]
+
     def shares(self, ranks: Ranks, part: range, stages_left: int) -> tuple[int, ...]:
         """The shares, by rank, behind a finite entry of ``seconds``."""
+        if not self._problem.together:
+            devices = self._problem.cost.devices
+            return even_shares([devices[rank].speed for rank in ranks], self._problem.rows)
         runs, kinds = self._runs, self._kinds(ranks)
         one = (runs.first == part.start) & (runs.last == part.stop - 1)
         most = self._most(kinds, stages_left)[one]

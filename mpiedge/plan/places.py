@@ -68,11 +68,13 @@ def _passes_before(plan: PartitionPlan) -> dict[Slot, list[int]]:
 
     The last number is that of the whole cycle.
     """
-    slots = {slot_of(route, index) for route in plan.routes for index in range(len(route))}
-    passed = {slot: [0] for slot in slots}
+    slots = [[slot_of(route, index) for index in range(len(route))] for route in plan.routes]
+    passed = {slot: [0] for each in slots for slot in each}
+    size = len(plan.micro_batches)
     for batch in range(plan.cycle):
-        numbers = (batch * len(plan.micro_batches) + m for m in plan.micro_batches)
-        taken = Counter(slot_of(r, i) for r in map(plan.route, numbers) for i in range(len(r)))
+        taken = Counter[Slot]()
+        for route, times in Counter(plan.assignment[batch * size : (batch + 1) * size]).items():
+            taken.update(dict.fromkeys(slots[route], times))
         for slot, counts in passed.items():
             counts.append(counts[-1] + taken[slot])
     return passed

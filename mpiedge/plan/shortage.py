@@ -1,19 +1,26 @@
 """Why no grouping fits: the grouping that comes nearest, and what it lacks."""
 
 from dataclasses import replace
+from itertools import accumulate
 
 from mpiedge.plan.cost import CostModel
+from mpiedge.plan.crowd import EXACT, best_cuts, crowded
 from mpiedge.plan.cuts import Cut, cuts
 from mpiedge.plan.grouping import Problem, Ranks
 from mpiedge.plan.loads import Loads
 
 _MIB = 2**20
+_PARTS = EXACT  # of a long row of devices, taken as one each
 
 
 def shortage(problem: Problem) -> str:
-    """One line: who is short of how much memory at best, and the nearest repair."""
+    """One line: who is short of how much memory at best, and the nearest repair.
+
+    Of many devices neighbours are taken together, and the best is that of groups of them.
+    """
     loads = Loads(problem)
-    every = cuts(loads.crowding, _row(problem), len(problem.cost.layers))
+    row = _row(problem)
+    every = cuts(loads.crowding, row, len(problem.cost.layers), _ends(problem, len(row)))
     if not every:
         return _impossible(problem)
     by_fullness = [_fullest(loads, cut) for cut in every.values()]
@@ -31,9 +38,18 @@ def _row(problem: Problem) -> Ranks:
     return given or tuple(range(len(problem.cost.devices)))
 
 
+def _ends(problem: Problem, devices: int) -> tuple[int, ...]:
+    """Where groups may end: after given groups, and of many devices after as many each time."""
+    if problem.groups:
+        return tuple(accumulate(len(group) for group in problem.groups))
+    if not crowded(problem):
+        return ()
+    return tuple(devices * (i + 1) // _PARTS for i in range(_PARTS))
+
+
 def _fits(problem: Problem, cost: CostModel) -> bool:
     other = replace(problem, cost=cost)
-    return bool(cuts(Loads(other).seconds, _row(problem), len(cost.layers)))
+    return bool(best_cuts(other, Loads(other), _row(problem)))
 
 
 def _fullest(loads: Loads, cut: Cut) -> tuple[float, int, range]:

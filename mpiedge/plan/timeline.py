@@ -56,24 +56,29 @@ class Timeline:
         return max(span.end for span in self.spans)
 
     @cached_property
+    def by_rank(self) -> dict[int, tuple[Span, ...]]:
+        """Each rank's spans in order."""
+        spans: dict[int, list[Span]] = {}
+        for span in self.spans:
+            spans.setdefault(span.rank, []).append(span)
+        return {rank: tuple(spans[rank]) for rank in sorted(spans)}
+
+    @cached_property
     def schedule(self) -> Schedule:
         """Each rank's actions in order."""
-        actions: dict[int, list[Action]] = {}
-        for span in self.spans:
-            actions.setdefault(span.rank, []).append(span.action)
-        return {rank: tuple(actions[rank]) for rank in sorted(actions)}
+        return {rank: tuple(s.action for s in spans) for rank, spans in self.by_rank.items()}
 
     def busy(self, rank: int) -> float:
         """Seconds that a rank computes."""
-        return sum(span.end - span.start for span in self.spans if span.rank == rank)
+        return sum(span.end - span.start for span in self.by_rank.get(rank, ()))
 
 
 def draw(timeline: Timeline, tick: float = 1.0) -> str:
     """A grid of ranks and time, as text: four characters a tick."""
     lines = []
-    for rank in timeline.schedule:
+    for rank, spans in timeline.by_rank.items():
         line = ""
-        for span in (s for s in timeline.spans if s.rank == rank):
+        for span in spans:
             line = line.ljust(4 * round(span.start / tick)) + f"{span.action!s:<4}"
         lines.append(f"rank {rank} |{line}".rstrip())
     return "\n".join(lines)

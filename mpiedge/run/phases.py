@@ -13,6 +13,7 @@ from mpiedge.comm.compression import compressed
 from mpiedge.comm.values import collectively
 from mpiedge.model.load import load, unload
 from mpiedge.model.shard import Shard
+from mpiedge.pipeline.deferred import Deferred
 from mpiedge.pipeline.engine import Engine
 from mpiedge.pipeline.hand_over import Named, hand_over, owners_of
 from mpiedge.pipeline.optimize import Update
@@ -131,6 +132,8 @@ def _ready(opened: Opened, phase: Phase, steps: int, shard: Shard, state: Named)
     comm = opened.settings.comm
     narrow = compressed(transport, comm.compression, comm.keep)
     engine = Engine(narrow, shard, opened.task, turns, training.seed)
+    if training.weights_later:
+        engine.passes = Deferred(shard)
     return Entered(phase, shard, update, turns, engine)
 
 

@@ -22,14 +22,16 @@ from mpiedge.plan.balance import check_memory
 from mpiedge.plan.bound import at_least
 from mpiedge.plan.grouping import Group, Grouping, Problem, all_reduce
 from mpiedge.plan.hybrid import Size, groupings
-from mpiedge.plan.partition import PartitionPlan, Route, Stage
-from mpiedge.plan.schedule import simulate
+from mpiedge.plan.partition import PartitionPlan, Stage
+from mpiedge.plan.schedule import makespan
+from mpiedge.plan.shares import Floats
 from mpiedge.strategy.given import check_enough, given_groups, given_stages, shares_of
 from mpiedge.strategy.portions import apportion, deal, turns
 from mpiedge.strategy.settings import StrategySettings
 from mpiedge.strategy.strategy import Phase, Source, Work
 
 _PLAYED = 40  # groupings, at most, that are played through
+_PASSES = 100_000  # forward passes in all of these, but for the last one
 
 
 def pac(settings: StrategySettings, work: Work) -> tuple[Phase, ...]:
@@ -68,12 +70,14 @@ def recording(settings: StrategySettings, work: Work) -> PartitionPlan:
     )
     found = groupings(problem, _sizes(work))
     bounds = {one: work.micro_batches * at_least(_sized(problem, one), one.groups) for one in found}
-    plans = dict[PartitionPlan, float]()
+    plans, passes = dict[PartitionPlan, float](), 0
     for one in sorted(found, key=bounds.__getitem__):
-        if len(plans) == _PLAYED or bounds[one] >= min(plans.values(), default=inf):
+        best = min(plans.values(), default=inf)
+        if len(plans) == _PLAYED or passes > _PASSES or bounds[one] >= best:
             break
         plan = _plan(work, one.groups, shares)
-        plans[plan] = plans.get(plan) or _played(problem, plan, one.groups)
+        plans[plan] = plans.get(plan) or _played(problem, plan, one.groups, best)
+        passes += work.micro_batches * len(one.groups)
     return min(plans, key=plans.__getitem__)
 
 
@@ -88,47 +92,50 @@ def replaying(settings: StrategySettings, work: Work, recorded: PartitionPlan) -
     over the batch, since neighbours hold examples of like length.
     """
     routes = tuple((Stage(rank, work.layers, work.trainable),) for rank in work.ranks)
+    replays = work.cost.replaying()
     for (stage,) in routes:
-        check_memory(work.cost.replaying(), stage, "the side network with its head")
+        check_memory(replays, stage, "the side network with its head")
     due = turns(apportion(work.micro_batches, shares_of(settings, work)))
     count = work.micro_batches
-    moved = np.array(
-        [
-            [
-                _spread((m + 0.5) / count - time, count) - _kept(recorded.route(m), rank, work)
-                for time, rank in due
-            ]
-            for m in range(count)
-        ]
-    )
+    middles = (np.arange(count) + 0.5) / count
+    away = middles[:, None] - np.array([time for time, _ in due])
+    moved = _spread(away, count) - _kept(recorded, work)[:, [rank for _, rank in due]]
     _, chosen = linear_sum_assignment(moved)
     assignment = tuple(due[turn][1] for turn in chosen)
     return PartitionPlan(routes, assignment, work.joint_update)
 
 
-def _kept(route: Route, rank: int, work: Work) -> int:
-    """How many layers of a route's micro-batches a rank recorded; the head keeps nothing."""
-    head = work.layers.stop - 1
-    return sum(len(stage.layers) - (head in stage.layers) for stage in route if stage.rank == rank)
+def _kept(recorded: PartitionPlan, work: Work) -> Floats:
+    """How many layers of a micro-batch a rank recorded [micro-batch, rank]; the head keeps none."""
+    kept, head = np.zeros((len(recorded.routes), len(work.ranks))), work.layers.stop - 1
+    for route, ranks in zip(recorded.routes, kept, strict=True):
+        for stage in route:
+            ranks[stage.rank] += len(stage.layers) - (head in stage.layers)
+    return kept[
+        [recorded.assignment[m % len(recorded.assignment)] for m in range(work.micro_batches)]
+    ]
 
 
-def _spread(away: float, count: int) -> float:
+def _spread(away: Floats, count: int) -> Floats:
     """What a micro-batch away from its place costs: all of them less than one layer moved."""
-    return 0.9 * away * away / count
+    cost: Floats = 0.9 * away * away / count
+    return cost
 
 
 def _plan(work: Work, groups: Sequence[Group], shares: Sequence[float]) -> PartitionPlan:
     """The routes of all micro-batches through the groups, in proportion to the shares."""
     paths = list(zip(*(_ranks(work, group, shares) for group in groups), strict=True))
-    routes = tuple(dict.fromkeys(paths))
-    stages = tuple(
-        tuple(
-            Stage(rank, group.layers, work.trainable & frozenset(group.layers))
-            for rank, group in zip(path, groups, strict=True)
-        )
-        for path in routes
+    routes = {path: index for index, path in enumerate(dict.fromkeys(paths))}
+    stages = {
+        rank: Stage(rank, group.layers, work.trainable & frozenset(group.layers))
+        for group in groups
+        for rank in group.ranks
+    }
+    return PartitionPlan(
+        tuple(tuple(stages[rank] for rank in path) for path in routes),
+        tuple(routes[path] for path in paths),
+        work.joint_update,
     )
-    return PartitionPlan(stages, tuple(map(routes.index, paths)), work.joint_update)
 
 
 def _ranks(work: Work, group: Group, shares: Sequence[float]) -> list[int]:
@@ -137,10 +144,10 @@ def _ranks(work: Work, group: Group, shares: Sequence[float]) -> list[int]:
     return [group.ranks[i] for i in deal(apportion(work.micro_batches, parts))]
 
 
-def _played(problem: Problem, plan: PartitionPlan, groups: Sequence[Group]) -> float:
-    """Seconds of a batch, the sum of its gradients included."""
+def _played(problem: Problem, plan: PartitionPlan, groups: Sequence[Group], limit: float) -> float:
+    """Seconds of a batch, the sum of its gradients included; infinite for ``limit`` or more."""
     summing = max(all_reduce(problem, group) for group in groups)
-    return simulate(plan, problem.cost).makespan + summing
+    return makespan(plan, problem.cost, limit=limit - summing) + summing
 
 
 def _sizes(work: Work) -> tuple[Size, ...]:

@@ -8,7 +8,7 @@ import pytest
 from mpiedge.plan.bound import at_least
 from mpiedge.plan.cost import CostModel, Device, LayerProfile, Link
 from mpiedge.plan.grouping import Group, Problem
-from mpiedge.plan.hybrid import group
+from mpiedge.plan.hybrid import groupings
 from mpiedge.plan.partition import PartitionPlan, Stage
 from mpiedge.plan.schedule import simulate
 from tests.plan.problems import random_problem, roomy
@@ -37,22 +37,43 @@ def test_a_frozen_stage_sends_nothing_back() -> None:
     assert at_least(above, groups) == pytest.approx((2 + 1 + 6 * 4) / 6)
 
 
-def _pipeline(problem: Problem) -> Problem:
-    """One rank a stage."""
-    stages = min(len(problem.cost.devices), len(problem.cost.layers))
-    cost = replace(problem.cost, devices=problem.cost.devices[:stages])
-    groups = tuple((rank,) for rank in range(stages))
-    return replace(problem, cost=cost, groups=groups, together=False)
-
-
-@pytest.mark.parametrize("seed", range(700, 780))
-def test_no_pipeline_is_faster(seed: int) -> None:
-    problem = _pipeline(roomy(random_problem(random.Random(seed))))
-    groups = group(problem).groups
-    route = tuple(
-        Stage(each.ranks[0], each.layers, problem.trainable & frozenset(each.layers))
-        for each in groups
+def _dealt(problem: Problem, groups: tuple[Group, ...], chance: random.Random) -> PartitionPlan:
+    """Every rank with its share of the micro-batches, whichever these are."""
+    rows = []
+    for each in groups:
+        shares = zip(each.ranks, each.shares, strict=True)
+        rows.append([rank for rank, share in shares for _ in range(share * problem.micro_batches)])
+        chance.shuffle(rows[-1])
+    paths = list(zip(*rows, strict=True))
+    ways = list(dict.fromkeys(paths))
+    routes = tuple(
+        tuple(
+            Stage(rank, group.layers, problem.trainable & frozenset(group.layers))
+            for rank, group in zip(way, groups, strict=True)
+        )
+        for way in ways
     )
+    return PartitionPlan(routes, tuple(map(ways.index, paths)))
+
+
+@pytest.mark.parametrize("seed", range(700, 900))
+def test_nothing_is_faster_when_played(seed: int) -> None:
+    chance = random.Random(seed)
+    problem = replace(roomy(random_problem(chance)), together=False)
     count = problem.rows * problem.micro_batches
-    played = simulate(PartitionPlan((route,), (0,) * count), problem.cost).makespan
-    assert count * at_least(problem, groups) <= played + 1e-9
+    for one in groupings(problem):
+        played = simulate(_dealt(problem, one.groups, chance), problem.cost).makespan
+        assert count * at_least(problem, one.groups) <= played + 1e-9
+
+
+def test_a_device_that_waits_for_rows_to_return_is_not_busy_all_the_time() -> None:
+    # Rank 0 may hold two rows, and each is away for 10 s up, 1 s above and 1 s back.
+    far, devices = Link(100.0, 0.0), (Device(1.0, 9**9), Device(9.0, 9**9))
+    cost = replace(_COST, link=far, devices=devices)
+    problem = Problem(cost, frozenset(range(4)), rows=1, micro_batches=10, together=False)
+    groups = (Group((0,), range(1), (1,)), Group((1,), range(1, 4), (1,)))
+    assert at_least(problem, groups) == pytest.approx((3 + 10 + 1 + 1) / 2)
+    # Two rows after the other fill a window; the last of ten is still to go through.
+    route = (Stage(0, range(1), frozenset({0})), Stage(1, range(1, 4), frozenset({1, 2, 3})))
+    played = simulate(PartitionPlan((route,), (0,) * 10), cost).makespan
+    assert 75 <= played < 90

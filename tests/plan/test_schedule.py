@@ -4,12 +4,14 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 
 import pytest
 
 from mpiedge.plan.partition import PartitionPlan, Route, Stage
-from mpiedge.plan.schedule import GPIPE, ONE_F_ONE_B, simulate
+from mpiedge.plan.schedule import GPIPE, ONE_F_ONE_B, makespan, simulate
 from mpiedge.plan.timeline import Action, Pass, draw
+from tests.plan.plain_play import simulate_plainly
 
 
 def _pipeline(stages: int, micro_batches: int, lowest: int = 0) -> PartitionPlan:
@@ -85,7 +87,7 @@ def test_no_stage_holds_more_than_its_window() -> None:
 
 
 @dataclass(frozen=True)
-class _RandomCost:
+class RandomCost:
     seed: int
 
     def _seconds(self, *key: object) -> float:
@@ -107,7 +109,7 @@ class _RandomCost:
         return self._seconds("travel", source, dest)
 
 
-def _random_plan(chance: random.Random) -> PartitionPlan:
+def random_plan(chance: random.Random) -> PartitionPlan:
     layers, ranks = chance.randint(2, 6), chance.randint(1, 4)
     trainable = frozenset(i for i in range(layers) if chance.random() < 0.6)
     routes = []
@@ -173,11 +175,11 @@ def _run_with_blocking_receives(plan: PartitionPlan, schedule: dict[int, list[Ac
 
 
 @pytest.mark.parametrize("seed", range(150))
-def test_random_plans_never_stall_and_run_every_pass_once(seed: int) -> None:
+def testrandom_plans_never_stall_and_run_every_pass_once(seed: int) -> None:
     chance = random.Random(seed)
-    plan, batches = _random_plan(chance), chance.randint(1, 3)
+    plan, batches = random_plan(chance), chance.randint(1, 3)
     policy = chance.choice([ONE_F_ONE_B, GPIPE])
-    schedule = simulate(plan, _RandomCost(seed), policy, batches).schedule
+    schedule = simulate(plan, RandomCost(seed), policy, batches).schedule
     actions = [action for each in schedule.values() for action in each]
     assert len(actions) == len(set(actions))
     forward = sum(action.which is Pass.FORWARD for action in actions)
@@ -186,3 +188,33 @@ def test_random_plans_never_stall_and_run_every_pass_once(seed: int) -> None:
     backward = sum(action.which is Pass.BACKWARD for action in actions)
     assert backward == sum(sum(plan.batch(k).backward_passes.values()) for k in range(batches))
     assert _run_with_blocking_receives(plan, {r: list(a) for r, a in schedule.items()})
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_same_spans_as_when_everything_is_looked_at_each_time(seed: int) -> None:
+    for number in range(seed * 30, seed * 30 + 30):
+        chance = random.Random(number)
+        plan, batches = random_plan(chance), chance.randint(1, 6)
+        policy = chance.choice([ONE_F_ONE_B, GPIPE])._replace(most=chance.choice([0, 0, 1, 2, 3]))
+        cost = chance.choice([RandomCost(number), None])
+        plainly = simulate_plainly(plan, cost, policy, batches)
+        assert simulate(plan, cost, policy, batches).spans == plainly.spans
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_seconds_of_a_play_up_to_a_limit(seed: int) -> None:
+    plan, cost = random_plan(random.Random(seed)), RandomCost(seed)
+    seconds = simulate(plan, cost, GPIPE).makespan
+    assert makespan(plan, cost, GPIPE) == seconds
+    assert makespan(plan, cost, GPIPE, limit=seconds * 1.001) == seconds
+    assert makespan(plan, cost, GPIPE, limit=seconds) == inf
+
+
+def test_many_replicas_take_as_many_actions_as_they_have() -> None:
+    ranks, batches = 300, 4
+    routes = tuple((Stage(rank, range(3), frozenset({1})),) for rank in range(ranks))
+    plan = PartitionPlan(routes, tuple(range(ranks)), joint_update=True)
+    timeline = simulate(plan, batches=batches)
+    assert len(timeline.spans) == 3 * ranks * batches
+    assert timeline.makespan == 2 * batches
+    assert timeline.busy(0) == timeline.busy(ranks - 1) == 2 * batches

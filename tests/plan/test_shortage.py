@@ -1,5 +1,7 @@
 """What is said when nothing fits."""
 
+from dataclasses import replace
+
 import pytest
 
 from mpiedge.plan.balance import Infeasible
@@ -40,3 +42,9 @@ def test_one_device_cannot_keep_two_stacks_apart() -> None:
 def test_more_devices_than_rows_and_layers_can_occupy() -> None:
     with pytest.raises(Infeasible, match="7 ranks cannot share 3 layers and 2 micro-batches"):
         group(even(7, layers=3, rows=2))
+
+
+def test_many_devices_are_looked_at_in_parts() -> None:
+    problem = replace(even(40, memory=8 * 2**20, rows=40), together=False)
+    with pytest.raises(Infeasible, match=r"of the 40 ranks .* needs 1\d MiB .* has 8 MiB free"):
+        group(problem)
