@@ -19,7 +19,7 @@ from mpiedge.errors import BadInput
 from mpiedge.model.settings import AdapterSettings, ModelSettings
 from mpiedge.pipeline.settings import TrainingSettings
 from mpiedge.settings import Declared
-from mpiedge.store.settings import CacheSettings
+from mpiedge.store.settings import CacheSettings, CheckpointSettings
 from mpiedge.strategy.settings import StrategySettings
 from mpiedge.task.settings import TaskSettings
 
@@ -51,6 +51,7 @@ class RunSettings:
     strategy: StrategySettings = field(default_factory=StrategySettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     cache: CacheSettings = field(default_factory=CacheSettings)
+    checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
     comm: CommSettings = field(default_factory=CommSettings)
 
 

@@ -10,10 +10,12 @@ from torch import Tensor
 
 from mpiedge.comm.threads import ThreadTransport, run_ranks
 from mpiedge.config import RunSettings, from_values
+from mpiedge.run.checkpoints import begun
 from mpiedge.run.journal import Journal
 from mpiedge.run.opening import open_run
 from mpiedge.run.output import Output
 from mpiedge.run.progress import Silent
+from mpiedge.run.resuming import find, uncached
 from mpiedge.run.training import train
 
 DEVICES = ("kitchen light", "hall lamp", "bedroom heater", "front door", "old radio", "fan")
@@ -62,12 +64,14 @@ def settings(model: Path, data: Path, **sections: dict[str, Any]) -> RunSettings
     return from_values(values, "test")
 
 
-def run(settings: RunSettings, ranks: int, folder: Path) -> Finished:
-    """Train on ``ranks`` threads and read the result back."""
+def run(settings: RunSettings, ranks: int, folder: Path, *, resume: bool = False) -> Finished:
+    """Train on ``ranks`` threads, or go on with what was begun, and read the result back."""
 
     def body(transport: ThreadTransport) -> None:
-        output = Output(folder) if transport.rank == 0 else None
-        train(open_run(settings, transport), Journal(output, Silent()))
+        journal = Journal(Output(folder) if transport.rank == 0 else None, Silent())
+        opened = open_run(uncached(settings) if resume else settings, transport)
+        resumed = find(opened, folder) if resume else None
+        train(opened, begun(opened, folder, journal, resumed), resumed)
         transport.close()
 
     run_ranks(ranks, body, timeout=120)

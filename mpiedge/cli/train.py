@@ -19,7 +19,14 @@ import click
     type=click.Path(path_type=Path),
     help="Where the result goes; left out: runs/ and the run file's name.",
 )
-def train(run_file: Path, overrides: tuple[str, ...], output_dir: Path | None) -> None:
+@click.option(
+    "--resume",
+    metavar="DIR|latest",
+    help="Go on with the interrupted run in DIR, its output directory; latest: in --output-dir.",
+)
+def train(
+    run_file: Path, overrides: tuple[str, ...], output_dir: Path | None, resume: str | None
+) -> None:
     """Fine-tune a model as RUN.toml says.
 
     Runs alone, or as one rank under mpirun or ``mpiedge launch``.  Leaves the tuned weights in
@@ -27,4 +34,7 @@ def train(run_file: Path, overrides: tuple[str, ...], output_dir: Path | None) -
     """
     from mpiedge.cli import work  # noqa: PLC0415 - not for --help
 
-    work.train_as_rank(run_file, overrides, output_dir or Path("runs") / run_file.stem)
+    folder = output_dir or Path("runs") / run_file.stem
+    if resume not in (None, "latest"):
+        folder = Path(resume)
+    work.train_as_rank(run_file, overrides, folder, resume=resume is not None)

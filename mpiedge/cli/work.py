@@ -20,6 +20,7 @@ from mpiedge.config import RunSettings, read
 from mpiedge.pipeline.engine import Engine
 from mpiedge.pipeline.turns import Settled
 from mpiedge.run import examples, training
+from mpiedge.run.checkpoints import begun
 from mpiedge.run.evaluation import observe, validation_of
 from mpiedge.run.journal import Journal
 from mpiedge.run.opening import open_run
@@ -27,19 +28,23 @@ from mpiedge.run.output import Output
 from mpiedge.run.prediction import Text, predict
 from mpiedge.run.progress import Silent, shown_on
 from mpiedge.run.reopening import reopen, settings_of
+from mpiedge.run.resuming import find, uncached
 
 
-def train_as_rank(run_file: Path, overrides: Sequence[str], folder: Path) -> None:
-    """Train as a run file says, into a folder."""
+def train_as_rank(
+    run_file: Path, overrides: Sequence[str], folder: Path, *, resume: bool = False
+) -> None:
+    """Train as a run file says, into a folder; or go on with what was begun there."""
 
     def work(settings: RunSettings, transport: Transport) -> None:
         started = time.monotonic()
         output = collectively(transport, lambda: Output(folder) if transport.rank == 0 else None)
-        opened = open_run(settings, transport, beside=run_file.parent)
+        opened = open_run(uncached(settings) if resume else settings, transport, run_file.parent)
+        resumed = find(opened, folder) if resume else None
         progress = shown_on(console()) if transport.rank == 0 else Silent()
         journal = Journal(output, progress)
         try:
-            training.train(opened, journal)
+            training.train(opened, begun(opened, folder, journal, resumed), resumed)
         finally:
             progress.close()
         if transport.rank == 0:

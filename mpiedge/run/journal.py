@@ -25,6 +25,17 @@ class Journal:
         """A sentence for the user."""
         self._progress.say(line)
 
+    def noted(self) -> dict[str, Any]:
+        """What a checkpoint has to say of the time before it, as plain values."""
+        passed = time.monotonic() - self._started - self._paused
+        return {"epochs": self.epochs, "caching": self.caching, "seconds": passed}
+
+    def go_on(self, noted: Mapping[str, Any], examples: int) -> None:
+        """Go on from what was noted, when ``examples`` of earlier epochs had been trained on."""
+        self.epochs, self.caching = list(noted["epochs"]), dict(noted["caching"])
+        self._examples = examples
+        self._started = time.monotonic() - noted["seconds"]
+
     def begin(self) -> None:
         """The first update is about to be made: what came before is not counted."""
         self._started = time.monotonic()

@@ -6,6 +6,7 @@
 
 import json
 import os
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,14 @@ class Output:
         replace_text(self._steps, "")
         replace_text(self.folder / "run.toml", text)
 
+    def go_on(self, text: str, done: int) -> None:
+        """Keep the settings in force, and the record of the first ``done`` updates."""
+        (self.folder / "result.json").unlink(missing_ok=True)
+        lines = self._steps.read_text(encoding="utf-8").splitlines() if self._steps.exists() else []
+        kept = [line for line in lines if _step_of(line) <= done]
+        replace_text(self._steps, "".join(f"{line}\n" for line in kept))
+        replace_text(self.folder / "run.toml", text)
+
     def line(self, values: dict[str, Any]) -> None:
         """One line of ``metrics.jsonl``."""
         with self._steps.open("a", encoding="utf-8") as steps:
@@ -50,6 +59,14 @@ class Output:
     def result(self, values: dict[str, Any]) -> None:
         """Write ``result.json``: the last thing a run does."""
         replace_text(self.folder / "result.json", json.dumps(values, indent=2) + "\n")
+
+
+def _step_of(line: str) -> float:
+    """The update that a line is of; one that was cut short is of none."""
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return inf
 
 
 def _check_writable(folder: Path) -> None:

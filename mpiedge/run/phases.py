@@ -20,6 +20,7 @@ from mpiedge.pipeline.optimize import Update
 from mpiedge.pipeline.turns import Turns
 from mpiedge.plan.partition import PartitionPlan
 from mpiedge.run.opening import Opened
+from mpiedge.run.resuming import Resumed
 from mpiedge.strategy.strategy import Phase, Source, layers_of
 
 
@@ -43,6 +44,24 @@ class Entered:
 def begin(opened: Opened, phase: Phase, steps: int, values: Mapping[str, Tensor]) -> Entered:
     """Enter a run's first phase, with first values for some weights."""
     return _entered(opened, phase, steps, {name: (value,) for name, value in values.items()})
+
+
+def resume(
+    opened: Opened, phase: Phase, steps: int, resumed: Resumed, before: Entered | None
+) -> Entered:
+    """Enter a phase with what a checkpoint says; called by all.
+
+    What ``before`` has loaded, if it was needed on the way, is let go.
+    """
+    blueprint, plan = opened.blueprint, phase.plan.batch(resumed.position.done)
+    wanted = {
+        rank: {n for n in resumed.owners if rank in plan.ranks_of(blueprint.layers_of(n))}
+        for rank in plan.ranks
+    }
+    state = hand_over(opened.transport, resumed.held, resumed.owners, wanted)
+    if before is not None:
+        unload(blueprint, frozenset())
+    return _entered(opened, phase, steps, state)
 
 
 def follow(opened: Opened, phase: Phase, steps: int, done: int, before: Entered) -> Entered:

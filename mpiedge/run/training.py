@@ -16,6 +16,7 @@ from mpiedge.plan.schedule import simulate
 from mpiedge.run import planning
 from mpiedge.run.answering import answer_match
 from mpiedge.run.backbones import backbones, evaluation_visits
+from mpiedge.run.checkpoints import Checkpoints, check_extent, facts_of
 from mpiedge.run.collecting import collect
 from mpiedge.run.completing import complete
 from mpiedge.run.evaluation import Evaluation, laid, observe, validation_of
@@ -24,23 +25,27 @@ from mpiedge.run.given import Given
 from mpiedge.run.journal import Journal
 from mpiedge.run.losses import Losses
 from mpiedge.run.opening import Opened
-from mpiedge.run.phases import Entered, begin, follow, refresh
+from mpiedge.run.phases import Entered, begin, follow, refresh, resume
 from mpiedge.run.preparing import Prepared, prepare
+from mpiedge.run.resuming import Position, Resumed
 from mpiedge.run.sources import sources
 from mpiedge.run.usage import usage
 from mpiedge.strategy.strategy import Phase, Source, layers_of
 
 
-def train(opened: Opened, journal: Journal) -> None:
+def train(opened: Opened, checkpoints: Checkpoints, resumed: Resumed | None = None) -> None:
     """Train as the settings say; the result goes to the journal's output directory."""
+    journal = checkpoints.journal
     run = prepare(opened, journal)
+    if resumed is not None:
+        collectively(opened.transport, lambda: check_extent(run, resumed))
     with run.kept():
-        here, done, level, losses = None, 0, 0, list[float]()
-        for phase in run.phases:
-            stop = min(phase.until or done + phase.batches, run.clock.steps)
-            if phase.level >= level and done < stop:
-                here = _enter(run, phase, done, here, journal)
-                done, level = _work(run, here, range(done, stop), losses, journal)
+        here, position = None, resumed.position if resumed else Position()
+        done, level, losses = position.done, position.level, list(position.losses)
+        for phase, end in zip(run.phases, _ends(run), strict=True):
+            if phase.level >= level and done < end:
+                here = _enter(run, phase, done, here or resumed, checkpoints)
+                done, level = _work(run, here, range(done, end), losses, checkpoints)
                 if level > phase.level:
                     losses.clear()
         assert here is not None
@@ -48,40 +53,58 @@ def train(opened: Opened, journal: Journal) -> None:
         _finish(run, here, journal)
 
 
+def _ends(run: Prepared) -> list[int]:
+    """The update with which each phase ends at the latest."""
+    ends, end = [], 0
+    for phase in run.phases:
+        end = min(phase.until or end + phase.batches, run.clock.steps)
+        ends.append(end)
+    return ends
+
+
 def _enter(
-    run: Prepared, phase: Phase, done: int, before: Entered | None, journal: Journal
+    run: Prepared,
+    phase: Phase,
+    done: int,
+    before: Entered | Resumed | None,
+    checkpoints: Checkpoints,
 ) -> Entered:
-    start, steps = time.monotonic(), run.clock.steps
+    start, steps, journal = time.monotonic(), run.clock.steps, checkpoints.journal
+    entered = before if isinstance(before, Entered) else None
     if phase.source is Source.REPLAY and run.caches is not None:
-        completed = complete(run, before, phase)
-        before = completed.before
+        completed = complete(run, entered, phase)
+        entered = completed.before
         journal.completed(completed.recorded, completed.moved, completed.seconds)
-    if before is None:
+    if isinstance(before, Resumed):
+        here = resume(run.opened, phase, steps, before, entered)
+        collectively(run.opened.transport, lambda: _go_on(run, before, journal))
+    elif entered is None:
         here = begin(run.opened, phase, steps, first_values(run.opened, phase.plan))
     else:
-        here = follow(run.opened, phase, steps, done, before)
+        here = follow(run.opened, phase, steps, done, entered)
     if done == 0:
-        collectively(run.opened.transport, lambda: _begin_output(run.opened, journal))
+        collectively(run.opened.transport, lambda: _begin_output(run.opened, checkpoints))
         journal.begin()
-    else:
+    elif not isinstance(before, Resumed):
         journal.paused(time.monotonic() - start)
+    checkpoints.begin()
     return here
 
 
 def _work(
-    run: Prepared, here: Entered, updates: range, losses: list[float], journal: Journal
+    run: Prepared, here: Entered, updates: range, losses: list[float], checkpoints: Checkpoints
 ) -> tuple[int, int]:
-    """The updates of a phase, and the evaluations between them.
+    """The updates of a phase, and the evaluations and checkpoints between them.
 
     Gives the batch at which it ended, and the level that comes then.  ``losses`` are those of this
     level so far; rank 0 adds to them, and decides by them.
     """
+    journal = checkpoints.journal
     clock, phase = run.clock, here.phase
     evaluation = _evaluation(run, here)
     with sources(run, here, updates) as given:
-        for portion in clock.portions(
-            updates.start, updates.stop, phase.together, phase.average_every
-        ):
+        together = min(phase.together, checkpoints.every or phase.together)
+        for portion in clock.portions(updates.start, updates.stop, together, phase.average_every):
             start = time.monotonic()
             if portion.start > updates.start:
                 here.turns.cross(phase.plan, portion.start)
@@ -95,6 +118,8 @@ def _work(
                 journal.evaluated(clock, portion.stop, scores, time.monotonic() - start)
             if phase.watch and agree(run.opened.transport, phase.watch.plateau(losses)):
                 return portion.stop, phase.level + 1
+            heard = tuple(losses[-2 * phase.watch.patience :]) if phase.watch else ()
+            checkpoints.offer(here, Position(portion.stop, phase.level, heard), facts_of(run))
     return updates.stop, phase.level
 
 
@@ -137,11 +162,22 @@ def _update(
     return found
 
 
-def _begin_output(opened: Opened, journal: Journal) -> None:
+def _begin_output(opened: Opened, checkpoints: Checkpoints) -> None:
+    checkpoints.clear()
+    journal = checkpoints.journal
     if journal.output is not None:
         if journal.output.replaces:
             journal.say(f"replacing the result in {journal.output.folder}")
         journal.output.run_file(to_toml(_resolved(opened)))
+
+
+def _go_on(run: Prepared, resumed: Resumed, journal: Journal) -> None:
+    """Let the record stand as it was when the checkpoint was written."""
+    done, clock = resumed.position.done, run.clock
+    journal.go_on(resumed.facts["journal"], clock.examples_before(done - done % clock.epoch))
+    if journal.output is not None:
+        journal.output.go_on(to_toml(_resolved(run.opened)), done)
+    journal.say(f"going on after update {done} of {clock.steps}")
 
 
 def _resolved(opened: Opened) -> RunSettings:

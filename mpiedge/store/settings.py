@@ -1,4 +1,4 @@
-"""The section ``[cache]`` of a run file."""
+"""The sections ``[cache]`` and ``[checkpoint]`` of a run file."""
 
 from dataclasses import dataclass
 
@@ -23,3 +23,18 @@ class CacheSettings:
     keep: bool = setting(
         False, "keep the activations after the run, for the next one on the same model and data"
     )
+
+
+@dataclass(frozen=True)
+class CheckpointSettings:
+    """How often a run's state is put on the disk, so that it can go on after an interruption."""
+
+    every: int = setting(
+        64, "updates between two checkpoints at most; 0: none are written", least=0
+    )
+    seconds: float = setting(
+        30.0,
+        "seconds between two checkpoints at least; what was done since the last is lost",
+        least=0,
+    )
+    keep: int = setting(2, "how many of the last checkpoints stay on the disk", least=1)

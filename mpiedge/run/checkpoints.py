@@ -1,0 +1,137 @@
+"""Checkpoints of a run: all that decides what is left of it, on every rank's disk and on another's.
+
+Which examples come when, dropout and the learning rate follow from the run file and the number of
+the update, so that what has to be kept is small: tuned weights, what the optimizer keeps of them,
+and how far the run has come.  Each weight is kept by the lowest of the ranks that train it; every
+part has a copy on the rank after it, so that one device may be lost with its disk.
+"""
+
+import time
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import numpy as np
+import torch
+
+from mpiedge.comm.transport import Kind, Tag
+from mpiedge.comm.values import agree, gather
+from mpiedge.errors import BadInput
+from mpiedge.pipeline.hand_over import owners_of
+from mpiedge.run.journal import Journal
+from mpiedge.run.opening import Opened
+from mpiedge.run.phases import Entered
+from mpiedge.run.preparing import Prepared
+from mpiedge.run.resuming import FOLDER, Position, Resumed, decisive
+from mpiedge.store.checkpoint import Part, keep_last, packed, part_of, write
+
+Facts = dict[str, Any]
+"""Plain values that stand in a checkpoint."""
+
+
+class Checkpoints:
+    """Writes a checkpoint whenever one is due; made and asked by all ranks alike."""
+
+    def __init__(self, opened: Opened, folder: Path, journal: Journal, run: str) -> None:
+        self._opened, self._folder, self._run = opened, folder / FOLDER, run
+        self._settings = opened.settings.checkpoint
+        self._at = time.monotonic()
+        self.journal = journal
+
+    @property
+    def every(self) -> int:
+        """Updates between two checkpoints at most; 0: none are written."""
+        return self._settings.every
+
+    def clear(self) -> None:
+        """A run begins anew: what an earlier one left here is not its."""
+        keep_last(self._folder, 0)
+
+    def begin(self) -> None:
+        """From here on it is counted when the next one is due."""
+        self._at = time.monotonic()
+
+    def offer(self, here: Entered, position: Position, facts: Facts) -> None:
+        """Write a checkpoint after an update if it is time for one; called by all.
+
+        Where clients train layers apart, what each of them has is not kept: none is written.
+        """
+        if not self.every or here.phase.plan.apart:
+            return
+        enough = time.monotonic() - self._at >= self._settings.seconds
+        if agree(self._opened.transport, enough):
+            noted = {"run": self._run, "journal": self.journal.noted(), **facts}
+            self._write(here, position, noted)
+
+    def _write(self, here: Entered, position: Position, facts: Facts) -> None:
+        transport = self._opened.transport
+        place = (position.done, transport.rank, transport.size)
+        content = packed(_state(self._opened, here, position.done), {**facts, **position._asdict()})
+        complaint = self._put(part_of(content, *place), content)
+        complaint = self._copied(content, position.done) or complaint
+        failed = agree(transport, [c for c in gather(transport, complaint) or () if c])
+        if failed:
+            self.journal.say(f"no checkpoint after update {position.done}: {failed[0]}")
+        else:
+            keep_last(self._folder, self._settings.keep)
+        self.begin()
+
+    def _copied(self, content: bytes, done: int) -> str | None:
+        """Give this rank's part to the next one, and keep that of the one before."""
+        transport = self._opened.transport
+        rank, size = transport.rank, transport.size
+        if size == 1:
+            return None
+        tag = Tag(Kind.STORED, done)
+        sent = torch.from_numpy(np.frombuffer(content, dtype=np.uint8).copy())
+        transport.send([sent], (rank + 1) % size, tag)
+        before = (rank - 1) % size
+        (received,) = transport.recv(before, tag)
+        transport.flush()
+        copy = received.numpy().tobytes()
+        return self._put(part_of(copy, done, before, size), copy)
+
+    def _put(self, part: Part, content: bytes) -> str | None:
+        """Write a part; what went wrong."""
+        try:
+            write(self._folder, part, content)
+        except OSError as error:
+            rank = self._opened.transport.rank
+            return f"rank {rank} cannot write to {self._folder} ({error.strerror})"
+        return None
+
+
+def _state(opened: Opened, here: Entered, done: int) -> dict[str, torch.Tensor]:
+    """What this rank is the one to keep: ``0:weight``, and ``1:weight`` on of its optimizer."""
+    owners = owners_of(opened.blueprint, here.phase.plan.batch(done - 1), here.shard.tuned)
+    mine = [name for name in owners if owners[name] == opened.transport.rank]
+    state = here.update.state(mine)
+    return {f"{i}:{name}": t for name in mine for i, t in enumerate(state[name])}
+
+
+def begun(opened: Opened, folder: Path, journal: Journal, resumed: Resumed | None) -> Checkpoints:
+    """The checkpoints of a run that begins, or goes on, in an output directory; called by all."""
+    token = resumed.facts["run"] if resumed else agree(opened.transport, token_hex(8))
+    return Checkpoints(opened, folder, journal, token)
+
+
+def facts_of(run: Prepared) -> Facts:
+    """What a run is known by: the settings that decide its result, and how much there is to do."""
+    return {"settings": decisive(run.opened.settings), "extent": _extent(run)}
+
+
+def check_extent(run: Prepared, resumed: Resumed) -> None:
+    """Raise BadInput where there is more or less to do than when the run was begun."""
+    now, before = _extent(run), resumed.facts["extent"]
+    for name, value in now.items():
+        if value != before[name]:
+            raise BadInput(
+                f"this run has {value} {name}, but the one to be resumed had {before[name]}; give "
+                f"it the same data, and as many clients (strategy.clients), or train anew"
+            )
+
+
+def _extent(run: Prepared) -> Facts:
+    clients = len(run.clients.sizes) if run.clients is not None else 0
+    clients = len(set(run.pool.clients)) if run.pool is not None else clients
+    return {"examples": run.clock.examples, "updates": run.clock.steps, "clients": clients}
