@@ -15,7 +15,7 @@ from mpiedge.plan.dual_phases import ascend_phases
 from mpiedge.plan.exact_allocation import exact
 
 
-def allocate(  # noqa: PLR0913 - tables, what is asked of them, and how
+def allocate(
     latency: ArrayLike,
     payload: ArrayLike,
     budget: float,
