@@ -15,7 +15,7 @@ from mpiedge.plan.dual_phases import ascend_phases
 from mpiedge.plan.exact_allocation import exact
 
 
-def allocate(  # noqa: PLR0913 - tables, what is asked of them, and how
+def allocate(
     latency: ArrayLike,
     payload: ArrayLike,
     budget: float,
@@ -30,9 +30,9 @@ def allocate(  # noqa: PLR0913 - tables, what is asked of them, and how
     where a block fits the device's memory; ``payload`` are seconds per unit of bandwidth,
     [devices] or [devices, blocks], infinite for a device without bandwidth, which then has no
     block.  Objective A is the longest computing and upload of any device, B the longest computing
-    and then the longest upload.  Method ``exact`` is the default at every size: it takes fewer
-    linear assignments than ``dual``, the paper's dual ascent, which is near the optimum for A and
-    reaches it for B.
+    and then the longest upload.  Method ``exact`` is the default at every size: it takes no
+    more linear assignments than ``dual``, the paper's dual ascent, which is near the optimum for
+    A and reaches it for B.
 
     Raises BadInput for what cannot be used, Infeasible when not all blocks have a device.
     """

@@ -26,7 +26,7 @@ import numpy as np
 
 from mpiedge.plan.bandwidth_problem import Problem
 from mpiedge.plan.depths import Floats, Ints
-from mpiedge.plan.dual_parts import GAP, Ascent, loads, taken, usable
+from mpiedge.plan.dual_parts import GAP, Ascent, taken, usable
 from mpiedge.plan.exact_allocation import cheapest, total
 from mpiedge.plan.exchanges import exchanged, sooner
 from mpiedge.plan.involvement import involvement
@@ -47,10 +47,14 @@ class Prices(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """The answers of the two parts: the matching, the involvement, and the dual function."""
+    """The answers of the two parts: the matching, the involvement, and the dual function.
+
+    ``alpha`` is sqrt(lambda a / B), of the payload's shape, infinite where no block can be.
+    """
 
     matching: Ints
     q: Floats
+    alpha: Floats
     value: float
 
 
@@ -78,13 +82,10 @@ def _parts(problem: Problem, prices: Prices, limit: float) -> Parts:
     np.multiply(prices.late, problem.seconds, out=costs, where=allowed)
     costs += prices.involved
     matching = cheapest(costs)
-    bandwidth = involvement(_alpha(problem, prices), prices.involved, len(matching))
-    return Parts(matching, bandwidth.q, total(costs, matching) + bandwidth.value)
-
-
-def _alpha(problem: Problem, prices: Prices) -> Floats:
-    """sqrt(lambda a / B), of the payload's shape; infinite where no block can be."""
-    return np.where(usable(problem), np.sqrt(prices.late * loads(problem) / problem.budget), np.inf)
+    payload = np.where(usable(problem), problem.payload, np.inf)
+    alpha = np.sqrt(prices.late * payload / problem.budget)
+    bandwidth = involvement(alpha, prices.involved, len(matching))
+    return Parts(matching, bandwidth.q, alpha, total(costs, matching) + bandwidth.value)
 
 
 def _stepped(problem: Problem, prices: Prices, parts: Parts, scale: float, step: int) -> Prices:
@@ -93,12 +94,11 @@ def _stepped(problem: Problem, prices: Prices, parts: Parts, scale: float, step:
     Lambda moves by the lateness of its device in the two parts' answers, as a factor, so that it
     stays on the simplex and above 0; nu moves by x - q.
     """
-    matching, q, _ = parts
+    matching, q = parts.matching, parts.q
     late = np.zeros_like(prices.late)
     late[matching, 0] = problem.seconds[matching, np.arange(len(matching))]
-    roots = q * np.sqrt(loads(problem) / problem.budget)
-    total = float((roots * np.sqrt(prices.late)).sum())
-    late += (total * roots / np.sqrt(prices.late)).sum(axis=1, keepdims=True)
+    bandwidth = np.where(q > 0, parts.alpha, 0.0) * q
+    late += float(bandwidth.sum()) * bandwidth.sum(axis=1, keepdims=True) / prices.late
     size = 1 / np.sqrt(step)
     beyond = (late - float((prices.late * late).sum())) / scale
     grown = prices.late * np.exp(np.clip(_LATE_STEP * size * beyond, -_MOST, _MOST))

@@ -29,11 +29,6 @@ def usable(problem: Problem) -> Bools:
     return possible[:, : problem.payload.shape[1]]
 
 
-def loads(problem: Problem) -> Floats:
-    """The payload, of its shape, and 0 where no involvement is possible."""
-    return np.where(usable(problem), problem.payload, 0.0)
-
-
 def taken(problem: Problem, matching: Ints) -> Floats:
     """The involvement that a matching makes, 0 or 1, of the payload's shape."""
     found: Floats = np.zeros_like(problem.payload)

@@ -14,14 +14,14 @@ import numpy as np
 
 from mpiedge.plan.bandwidth_problem import Problem
 from mpiedge.plan.depths import Floats
-from mpiedge.plan.dual_parts import GAP, Ascent, loads, smallest, taken, usable
+from mpiedge.plan.dual_parts import GAP, Ascent, smallest, taken, usable
 from mpiedge.plan.exact_allocation import cut_sweep
 
 
 def ascend_phases(problem: Problem, prices: Floats | None = None, steps: int = 100) -> Ascent:
     """Ascend for at most so many steps, by Polyak's rule; the prices [like payload] start it."""
     can = usable(problem)
-    upload = loads(problem) / problem.budget
+    upload = np.where(can, problem.payload, 0.0) / problem.budget
     nu = upload if prices is None else prices
     best, bound, done = None, 0.0, 0
     while best is None or (done < steps and best.round_time - bound > GAP * best.round_time):

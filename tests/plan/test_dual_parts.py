@@ -3,7 +3,7 @@
 import numpy as np
 
 from mpiedge.plan.bandwidth_problem import problem_of
-from mpiedge.plan.dual_parts import loads, smallest, taken, usable
+from mpiedge.plan.dual_parts import smallest, taken, usable
 
 SECONDS = [[1.0, 2.0], [1.0, np.inf], [1.0, 2.0]]
 BY_DEVICE = problem_of(SECONDS, [1.0, 2.0, np.inf], 1.0)
@@ -13,11 +13,6 @@ BY_BLOCK = problem_of(SECONDS, [[1.0, 2.0], [3.0, 4.0], [np.inf, np.inf]], 1.0)
 def test_involvement_is_possible_where_a_block_can_be() -> None:
     assert usable(BY_DEVICE).tolist() == [[True], [True], [False]]
     assert usable(BY_BLOCK).tolist() == [[True, True], [True, False], [False, False]]
-
-
-def test_payloads_are_finite_where_nothing_is_sent() -> None:
-    assert loads(BY_DEVICE).tolist() == [[1.0], [2.0], [0.0]]
-    assert loads(BY_BLOCK).tolist() == [[1.0, 2.0], [3.0, 0.0], [0.0, 0.0]]
 
 
 def test_a_matching_involves_its_devices() -> None:

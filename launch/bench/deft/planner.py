@@ -105,8 +105,8 @@ def compared(problems, solve):
         "instances": len(problems),
         "at_optimum": round(float((over < SAME).mean()), 4),
         "largest_gap": round(float(over.max()), 6),
-        "mean_gap": round(float(over.mean()), 6),
-        "mean_dual_gap": round(float(under.mean()), 4),
+        "mean_gap": round(float(over.mean()), 6) + 0.0,
+        "mean_dual_gap": round(float(under.mean()), 4) + 0.0,
         "steps": round(float(np.mean([one.steps for one in ascents])), 1),
     }
 
