@@ -22,6 +22,8 @@ class Kind(IntEnum):
     COLLECTIVE = 9  # sums and broadcasts
     STORED = 10  # activations out of a cache
     CREDIT = 11  # leave to send one more
+    ORDER = 12  # what to do in a round
+    REPLY = 13  # what was done in it
 
 
 class Tag(NamedTuple):
@@ -47,4 +49,6 @@ _WORDS = {
     Kind.COLLECTIVE: "a collective step",
     Kind.STORED: "stored activations, part {number}",
     Kind.CREDIT: "leave to send micro-batch {number}",
+    Kind.ORDER: "order {number} of the server",
+    Kind.REPLY: "reply {number}, piece {place}",
 }

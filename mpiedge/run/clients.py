@@ -23,7 +23,8 @@ from mpiedge.task.task import Encoded
 
 Known = TypeVar("Known")
 
-_SEEDS = 7919  # between the orders of two clients; a prime, so that no two runs share them
+SEEDS = 7919
+"""Between the seeds of two clients' orders; a prime, so that no two runs share them."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Rota:
         self._row = turns(self._each, opened.settings.strategy)
         self._earlier = _earlier(self._row)
         self._orders = {
-            client: shuffled(lengths, training.batch_size, count, training.seed + _SEEDS * client)
+            client: shuffled(lengths, training.batch_size, count, training.seed + SEEDS * client)
             for client, lengths in clients.lengths.items()
         }
 
@@ -171,6 +172,8 @@ def _divided(opened: Opened, train: Sequence[Encoded]) -> dict[int, Batch]:
     settings, count, mine = opened.settings, _count(opened), _mine(opened)
     if settings.task.client_files or not mine:
         return {}
+    if settings.strategy.same_batch:
+        return dict.fromkeys(mine, tuple(range(len(train))))
     split = settings.task.split
     if split != "iid" and not opened.labels:
         raise BadInput(

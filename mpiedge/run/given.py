@@ -1,9 +1,9 @@
 """What a phase's updates are made from, as training hands it to the engine."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from mpiedge.pipeline.engine import Backbones, Source
+from mpiedge.pipeline.engine import Backbones, MicroBatch, Source
 
 
 def _at_once(updates: range) -> None:
@@ -12,6 +12,16 @@ def _at_once(updates: range) -> None:
 
 def _settled() -> None:
     """Nothing is trained apart."""
+
+
+def _no_facts() -> dict[str, Any]:
+    """There is nothing to tell."""
+    return {}
+
+
+def nothing(number: int) -> MicroBatch:
+    """For ranks and phases where no route begins."""
+    raise AssertionError(f"micro-batch {number} does not enter here")
 
 
 class Given(NamedTuple):
@@ -24,3 +34,7 @@ class Given(NamedTuple):
     """Called on every rank before updates that are run together."""
     settle: Callable[[], None] = _settled
     """Called on every rank before an evaluation: what is trained apart is brought together."""
+    rounds: Callable[[range, Callable[[int, float], None]], None] | None = None
+    """Makes updates in rounds instead of by a schedule; tells rank 0 the loss of each."""
+    facts: Callable[[], dict[str, Any]] = _no_facts
+    """What the result is to say of them."""

@@ -20,6 +20,8 @@ class Journal:
         self.epochs: list[dict[str, float]] = []
         self.scores: dict[str, float] = {}
         self.caching: dict[str, float] = {}
+        self.facts: dict[str, Any] = {}
+        """More that the result is to say."""
 
     def say(self, line: str) -> None:
         """A sentence for the user."""
@@ -103,7 +105,8 @@ class Journal:
         """Write the result."""
         if self.output is not None:
             caching = {"caching": self.caching} if self.caching else {}
-            self.output.result({"metrics": self.scores, "epochs": self.epochs, **caching, **values})
+            told = {"metrics": self.scores, "epochs": self.epochs, **caching, **self.facts}
+            self.output.result({**told, **values})
 
     def _line(self, values: Mapping[str, Any]) -> None:
         if self.output is not None:

@@ -7,6 +7,7 @@ from typing import Any
 from mpiedge.comm.values import decided
 from mpiedge.model.purpose import Purpose
 from mpiedge.pipeline.settings import TrainingSettings
+from mpiedge.plan.cost import CostModel
 from mpiedge.run.estimate import estimate
 from mpiedge.run.opening import Opened
 from mpiedge.strategy.registry import strategy
@@ -112,16 +113,21 @@ def micro_batches(training: TrainingSettings, examples: int) -> int:
     return -(-min(training.batch_size, examples) // training.micro_batch_size)
 
 
-def _work(opened: Opened, extent: Extent) -> Work:
-    blueprint, settings = opened.blueprint, opened.settings
+def cost_of(opened: Opened) -> CostModel:
+    """What layers cost on the ranks there are, for micro-batches of the run's size."""
+    settings, task = opened.settings, opened.settings.task
     memory = [host.free_memory // host.ranks for host in opened.hosts]
-    task = settings.task
     target = (task.max_target_length,) if opened.purpose is Purpose.SEQ2SEQ else ()
     tokens = (settings.training.micro_batch_size, task.max_length, *target)
+    return estimate(opened.blueprint, opened.tuned, tokens, memory, settings.strategy.speeds)
+
+
+def _work(opened: Opened, extent: Extent) -> Work:
+    blueprint, settings = opened.blueprint, opened.settings
     layers = {name: blueprint.layers_of(name) for name in opened.tuned}
     shared = any(len(occurs) > 1 for occurs in layers.values())
     return Work(
-        cost=estimate(blueprint, opened.tuned, tokens, memory, settings.strategy.speeds),
+        cost=cost_of(opened),
         bridge=blueprint.bridge,
         trainable=frozenset(layer for occurs in layers.values() for layer in occurs),
         micro_batches=extent.micro_batches,

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-from mpiedge.comm.values import collectively
+from mpiedge.comm.values import collectively, decided
+from mpiedge.config import RunSettings
 from mpiedge.pipeline.feed import Order, dealt, shuffled
 from mpiedge.pipeline.settings import TrainingSettings
 from mpiedge.run import planning
+from mpiedge.run.allotting import Allotting, Work
 from mpiedge.run.caching import Caches, check_room, has_most, open_caches
 from mpiedge.run.clients import Clients, Rota, check_none, homes, read_clients
 from mpiedge.run.clock import Clock
@@ -22,9 +24,9 @@ from mpiedge.run.journal import Journal
 from mpiedge.run.kept import Kept
 from mpiedge.run.opening import Opened
 from mpiedge.run.pool import Pool, pooled
-from mpiedge.strategy.registry import AT_CLIENTS, POOLING, RECORDING
+from mpiedge.strategy.registry import AT_CLIENTS, IN_ROUNDS, POOLING, RECORDING
 from mpiedge.strategy.roles import SERVER
-from mpiedge.strategy.strategy import Phase
+from mpiedge.strategy.strategy import Phase, Rounds
 from mpiedge.task.sampler import Batch
 from mpiedge.task.task import Split
 
@@ -114,9 +116,11 @@ def _at_clients(opened: Opened, journal: Journal) -> Prepared:
     clients = read_clients(opened, examples.train, lengths=settings.strategy.prefix_cache)
     batches = clients.batches(training.batch_size)
     clock = replace(_clock(training, sum(clients.sizes)), batches=sum(batches))
+    if settings.strategy.name in IN_ROUNDS:
+        clock = _of_rounds(settings, clock, len(clients.sizes))
     phases = _planned(opened, clock, None, clients)
     size = len(phases[0].plan.micro_batches)
-    for line in planning.described(opened, phases):
+    for line in (*planning.described(opened, phases), *_round(opened, phases, clients)):
         journal.say(line)
     entrances = None
     if phases[0].entrances:
@@ -126,6 +130,22 @@ def _at_clients(opened: Opened, journal: Journal) -> Prepared:
             entrances.check_room(phases)
             undo.pop_all()
     return Prepared(opened, clock, phases, examples, (), None, clients, entrances)
+
+
+def _round(opened: Opened, phases: Sequence[Phase], clients: Clients) -> list[str]:
+    """The first round in words, where there are rounds; raises BadInput where none can be."""
+    kind, work = phases[0].rounds, Work(phases[0].batches, len(phases[0].plan.micro_batches))
+    if kind is Rounds.NONE:
+        return []
+    first = decided(opened.transport, lambda: Allotting(opened, kind, clients.sizes, work).first())
+    return [str(line) for line in first]
+
+
+def _of_rounds(settings: RunSettings, clock: Clock, clients: int) -> Clock:
+    """Rounds as updates: in each of them every client trains on a batch, or on several."""
+    steps = settings.strategy.local_steps if settings.strategy.name == "fedlora" else 1
+    size = steps * settings.training.batch_size * clients
+    return replace(clock, batch_size=size, batches=0)
 
 
 def _pooling(opened: Opened, journal: Journal) -> Prepared:

@@ -8,16 +8,18 @@ from contextlib import contextmanager
 
 from mpiedge.pipeline.engine import MicroBatch
 from mpiedge.pipeline.feed import Feed
+from mpiedge.run.allotting import Work
 from mpiedge.run.backbones import Visits, backbones
 from mpiedge.run.clients import ClientFeed, Rota
+from mpiedge.run.cooperating import Cooperation
 from mpiedge.run.copies import Copies
-from mpiedge.run.given import Given
+from mpiedge.run.given import Given, nothing
 from mpiedge.run.phases import Entered
 from mpiedge.run.preparing import Prepared
 from mpiedge.run.splitting import splitting
 from mpiedge.strategy import strategy
 from mpiedge.strategy.roles import roles
-from mpiedge.strategy.strategy import Phase
+from mpiedge.strategy.strategy import Phase, Rounds
 from mpiedge.task.sampler import Batch
 
 
@@ -43,6 +45,11 @@ def sources(run: Prepared, here: Entered, updates: range) -> Iterator[Given]:
 def _of_clients(run: Prepared, here: Entered, updates: range) -> Iterator[Given]:
     assert run.clients is not None
     phase = here.phase
+    if phase.rounds is not Rounds.NONE:
+        made = Work(run.clock.steps, run.size)
+        together = Cooperation(run.opened, here, run.clients, made)
+        yield Given(nothing, rounds=together.rounds, facts=together.allotting.facts)
+        return
     rota = Rota(run.opened, run.clients, run.size)
     feed, kept = ClientFeed(run.opened, run.clients, rota, run.size), run.entrances
     if phase.plan.apart:

@@ -120,6 +120,8 @@ def _work(
                 return portion.stop, phase.level + 1
             heard = tuple(losses[-2 * phase.watch.patience :]) if phase.watch else ()
             checkpoints.offer(here, Position(portion.stop, phase.level, heard), facts_of(run))
+        if told := given.facts():
+            journal.facts["rounds"] = told
     return updates.stop, phase.level
 
 
@@ -153,6 +155,9 @@ def _update(
         found.append(loss)
         journal.step(run.clock, batch, loss, here.update.learning_rate(batch))
 
+    if given.rounds is not None:
+        given.rounds(updates, heard)
+        return found
     losses = Losses(transport, plan, updates.start, heard)
     first = updates.start * len(plan.micro_batches)
     actions = timeline.schedule.get(transport.rank, ())

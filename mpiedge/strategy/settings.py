@@ -15,7 +15,9 @@ class StrategySettings:
         "whole model on every rank; pac: a pipeline of replicated stages that keeps what the "
         "frozen model computes, then data-parallel from that; ring: data stays on its device, "
         "blocks in a ring, adapters unfreeze from the top; split: devices run frozen blocks "
-        "forward, rank 0 trains the rest; splitlora: devices train their blocks too",
+        "forward, rank 0 trains the rest; splitlora: devices train their blocks too; deft: every "
+        "client tunes a block of its own; fedlora: every client tunes all of them, then they are "
+        "averaged",
     )
     layers: list[int] = setting(
         [],
@@ -119,5 +121,50 @@ class StrategySettings:
     )
     average_every: int = setting(
         100, "splitlora: updates from one average of the clients' adapters to the next", least=1
+    )
+    blocks: int = setting(
+        0,
+        "deft: blocks that the tuned layers are grouped into; 0: as many as there are clients, or "
+        "layers",
+        least=0,
+    )
+    replicas: int = setting(1, "deft: clients that tune the same block", least=1)
+    allocation: str = setting(
+        "jbba",
+        "deft: how blocks and bandwidth are given out: jbba: together; crunch: the fastest "
+        "matching, then the best shares; crunch-equal, random-equal: with equal shares; sum: the "
+        "matching of least total time",
+        choices=("jbba", "crunch", "crunch-equal", "random", "random-equal", "sum"),
+    )
+    objective: str = setting(
+        "A",
+        "deft: what a round takes: A: the longest of computing and sending; B: the longest of "
+        "computing, then the longest of sending",
+        choices=("A", "B"),
+    )
+    solver: str = setting("exact", "deft: how jbba is solved", choices=("exact", "dual"))
+    replan: int = setting(
+        10,
+        "deft, fedlora: rounds after which clients' measured speeds are planned by; 0: never, they "
+        "are as strategy.speeds says, or equal",
+        least=0,
+    )
+    uplinks: list[float] = setting(
+        [], "deft: bytes a second of each client if all of the uplink were its; left out: equal"
+    )
+    pacing: bool = setting(
+        False,
+        "deft: whether clients keep to their share of the uplink when they send; false: shares "
+        "only enter the planned time",
+    )
+    same_batch: bool = setting(
+        False, "deft, fedlora: all clients have all examples, and the same batch in a round"
+    )
+    local_steps: int = setting(10, "fedlora: updates that a client makes in a round", least=1)
+    round_deadline: float = setting(
+        0.0,
+        "deft, fedlora: seconds after which a round goes on without clients that have not "
+        "answered; 0: it waits for all of them",
+        least=0,
     )
     speeds: list[float] = setting([], "relative speed of each rank; left out: equal")

@@ -4,7 +4,7 @@ from typing import Any
 
 from mpiedge.plan.partition import Stage, from_json, to_json
 from mpiedge.plan.schedule import Policy
-from mpiedge.strategy.strategy import Phase, Source, Watch
+from mpiedge.strategy.strategy import Phase, Rounds, Source, Watch
 
 
 def phase_to_json(phase: Phase) -> dict[str, Any]:
@@ -21,6 +21,7 @@ def phase_to_json(phase: Phase) -> dict[str, Any]:
         "watch": list(phase.watch) if phase.watch else None,
         "together": phase.together,
         "average_every": phase.average_every,
+        "rounds": phase.rounds.value,
         "feeders": [[stage.rank, stage.layers.stop] for stage in phase.feeders],
     }
 
@@ -39,5 +40,6 @@ def phase_from_json(value: dict[str, Any]) -> Phase:
         watch=Watch(*value["watch"]) if value["watch"] else None,
         together=value["together"],
         average_every=value["average_every"],
+        rounds=Rounds(value["rounds"]),
         feeders=tuple(Stage(rank, range(stop)) for rank, stop in value["feeders"]),
     )

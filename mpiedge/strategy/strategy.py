@@ -19,6 +19,14 @@ class Source(str, Enum):
     REPLAY = "replay"  # read back
 
 
+class Rounds(str, Enum):
+    """What clients send to the server in a phase of rounds."""
+
+    NONE = ""  # there are no rounds
+    GRADIENTS = "gradients"
+    WEIGHTS = "weights"
+
+
 @dataclass(frozen=True)
 class Work:
     """What is to be laid over the ranks."""
@@ -76,6 +84,7 @@ class Phase:
     together: int = 64  # batches that are scheduled together
     average_every: int = 0  # > 0: batches between two averages of layers trained apart
     feeders: tuple[Stage, ...] = ()  # ranks that run layers for the routes beside the schedule
+    rounds: Rounds = Rounds.NONE  # instead of the schedule
 
     @property
     def evaluated(self) -> PartitionPlan:
