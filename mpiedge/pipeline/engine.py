@@ -8,6 +8,7 @@ tensors a gradient returns is written on the tensors themselves, which cross the
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple, Protocol, TypeVar
 
 import torch
@@ -66,6 +67,9 @@ class Tuning(Protocol):
     def arrive(self, plan: PartitionPlan, index: int, batch: int, stage: Stage) -> None:
         """``stage`` is about to take a micro-batch forward: weights that come have to be there."""
 
+    def closing(self, plan: PartitionPlan, index: int) -> AbstractContextManager[None]:
+        """Around the backward pass after which a batch's gradients are whole on this rank."""
+
     def update(self, plan: PartitionPlan, index: int, batch: int) -> None:
         """A batch's gradients are whole."""
 
@@ -120,11 +124,12 @@ class Engine:
         """Run the actions; returns when every message of theirs has left."""
         self._shard.train(bool(portion.plan.trainers))
         self._shard.still = portion.plan.still
-        for action in portion.actions:
+        following = (*portion.actions[1:], None)
+        for action, after in zip(portion.actions, following, strict=True):
             if action.which is Pass.FORWARD:
                 self._forward(portion, action, monitor)
             elif action.which is Pass.BACKWARD:
-                self._backward(portion, action)
+                self._backward(portion, action, after)
             else:
                 self._finish(portion, action.number)
             monitor.acted()
@@ -196,7 +201,7 @@ class Engine:
         with torch.no_grad():
             return self._timed(lambda: self._objective.observe(logits, labels))
 
-    def _backward(self, portion: Portion, action: Action) -> None:
+    def _backward(self, portion: Portion, action: Action, after: Action | None) -> None:
         number, route = portion.first + action.number, portion.plan.route(action.number)
         entered, left = self._saved.pop(action._replace(which=Pass.FORWARD))
         gradients: list[Tensor | None] = [None]
@@ -204,7 +209,12 @@ class Engine:
             tag = Tag(Kind.GRADIENT, number, action.stage)
             received = self._transport.recv(route[action.stage + 1].rank, tag)
             gradients = list(self._all_here(received))
-        self._timed(lambda: torch.autograd.backward(left, gradients))
+        closing: AbstractContextManager[None] = nullcontext()
+        if after is not None and after.which is Pass.UPDATE:
+            index = action.number // len(portion.plan.micro_batches)
+            closing = self._tuning.closing(portion.plan, index)
+        with closing:
+            self._timed(lambda: torch.autograd.backward(left, gradients))
         if entered:
             owed = [torch.zeros_like(t) if t.grad is None else t.grad for t in entered]
             tag = Tag(Kind.GRADIENT, number, action.stage - 1)
