@@ -8,6 +8,8 @@ tensors a gradient returns is written on the tensors themselves, which cross the
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import zip_longest
 from typing import NamedTuple, Protocol, TypeVar
 
 import torch
@@ -67,6 +69,9 @@ class Tuning(Protocol):
     def arrive(self, plan: PartitionPlan, index: int, batch: int, stage: Stage) -> None:
         """``stage`` is about to take a micro-batch forward: weights that come have to be there."""
 
+    def closing(self, plan: PartitionPlan, index: int) -> AbstractContextManager[None]:
+        """Around the backward pass after which a batch's gradients are whole on this rank."""
+
     def update(self, plan: PartitionPlan, index: int, batch: int) -> None:
         """A batch's gradients are whole."""
 
@@ -122,11 +127,11 @@ class Engine:
         """Run the actions; returns when every message of theirs has left."""
         self._shard.train(bool(portion.plan.trainers))
         self._shard.still = portion.plan.still
-        for action in portion.actions:
+        for action, after in zip_longest(portion.actions, portion.actions[1:]):
             if action.which is Pass.FORWARD:
                 self._forward(portion, action, monitor)
             elif action.which is Pass.BACKWARD:
-                self._backward(portion, action)
+                self._backward(portion, action, after)
             else:
                 self._finish(portion, action.number)
             monitor.acted()
@@ -134,8 +139,7 @@ class Engine:
 
     def _forward(self, portion: Portion, action: Action, monitor: Monitor) -> None:
         number, route = portion.first + action.number, portion.plan.route(action.number)
-        stage = route[action.stage]
-        index = action.number // len(portion.plan.micro_batches)
+        stage, index = route[action.stage], action.number // len(portion.plan.micro_batches)
         self._tuning.arrive(portion.plan, index, portion.batch(index), stage)
         if action.stage == 0:
             x, entries = self._enter(portion, route, number)
@@ -148,9 +152,8 @@ class Engine:
         with torch.set_grad_enabled(trains):
             y = self._timed(lambda: self._shard(*call))
         if stage is not route[-1]:
-            after = action.stage + 1
-            tag = Tag(Kind.ACTIVATION, number, after)
-            self._transport.send([tensor.cpu() for tensor in y], route[after].rank, tag)
+            tag, dest = Tag(Kind.ACTIVATION, number, action.stage + 1), route[action.stage + 1].rank
+            self._transport.send([tensor.cpu() for tensor in y], dest, tag)
             left = [tensor for tensor in y if tensor.requires_grad]
         else:
             value = self._judge(portion, route, y.hidden, number)
@@ -198,7 +201,7 @@ class Engine:
         with torch.no_grad():
             return self._timed(lambda: self._objective.observe(logits, labels))
 
-    def _backward(self, portion: Portion, action: Action) -> None:
+    def _backward(self, portion: Portion, action: Action, after: Action | None) -> None:
         number, route = portion.first + action.number, portion.plan.route(action.number)
         entered, left = self._saved.pop(action._replace(which=Pass.FORWARD))
         gradients: list[Tensor | None] = [None]
@@ -206,7 +209,10 @@ class Engine:
             tag = Tag(Kind.GRADIENT, number, action.stage)
             received = self._awaited(route[action.stage + 1].rank, tag)
             gradients = list(self._all_here(received))
-        self._timed(lambda: self.passes.make(left, gradients, entered))
+        index = action.number // len(portion.plan.micro_batches)
+        last = after is not None and after.which is Pass.UPDATE
+        with self._tuning.closing(portion.plan, index) if last else nullcontext():
+            self._timed(lambda: self.passes.make(left, gradients, entered))
         if entered:
             owed = [torch.zeros_like(t) if t.grad is None else t.grad for t in entered]
             tag = Tag(Kind.GRADIENT, number, action.stage - 1)

@@ -1,6 +1,7 @@
 """What happens at the end of a batch: gradients are summed and clipped, weights move."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 
 import torch
@@ -10,6 +11,7 @@ from transformers import get_scheduler
 
 from mpiedge.comm.transport import Transport
 from mpiedge.model.shard import Shard
+from mpiedge.pipeline.overlap import summing
 from mpiedge.pipeline.settings import TrainingSettings
 from mpiedge.pipeline.sync import global_norm, sum_gradients
 from mpiedge.plan.partition import PartitionPlan
@@ -30,6 +32,7 @@ class Update:
         moments: Mapping[str, tuple[Tensor, ...]] = MappingProxyType({}),
     ) -> None:
         self._transport, self._shard = transport, shard
+        self._summed = False
         self._clip, self._peak = settings.clip_norm, settings.learning_rate
         tuned = shard.tuned_parameters()
         # An optimizer wants something: an empty weight stands for none.
@@ -77,12 +80,20 @@ class Update:
         """The rate of an update, counted from 0."""
         return self._peak * float(self._schedule.lr_lambdas[0](step))
 
+    @contextmanager
+    def closing(self, plan: PartitionPlan) -> Iterator[None]:
+        """Around this rank's last backward pass of a batch, by whose plan it is updated next."""
+        with summing(self._transport, self._shard, plan) as self._summed:
+            yield
+
     def __call__(self, plan: PartitionPlan, step: int) -> None:
         """Make the run's update ``step``, counted from 0, of what a batch's plan trains.
 
         Sum over replicas, clip by the global norm, step, and clear the gradients.
         """
-        sum_gradients(self._transport, self._shard, plan)
+        if not self._summed:
+            sum_gradients(self._transport, self._shard, plan)
+        self._summed = False
         if self._clip > 0:
             norm = global_norm(self._transport, self._shard, plan)
             self._scale(min(1.0, self._clip / (norm + 1e-6)))

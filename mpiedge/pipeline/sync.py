@@ -32,7 +32,7 @@ def sum_gradients(transport: Transport, shard: Shard, plan: PartitionPlan) -> No
     for ranks, weights in trained(shard, plan, transport.rank).items():
         gradients = [gradient_of(weights[name]) for name in sorted(weights)]
         if len(ranks) > 1:
-            gradients = _summed(transport, gradients, ranks)
+            gradients = summed(transport, gradients, ranks)
         for name, gradient in zip(sorted(weights), gradients, strict=True):
             weights[name].grad = gradient
 
@@ -53,9 +53,10 @@ def gradient_of(parameter: nn.Parameter) -> Tensor:
     return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
 
 
-def _summed(
+def summed(
     transport: Transport, gradients: Sequence[Tensor], ranks: tuple[int, ...]
 ) -> list[Tensor]:
+    """Gradients, of one device, summed over ``ranks`` in one message."""
     flat = torch.cat([gradient.flatten() for gradient in gradients]).cpu()
     transport.all_reduce(flat, ranks)
     sizes = [gradient.numel() for gradient in gradients]

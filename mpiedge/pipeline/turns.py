@@ -5,6 +5,8 @@ layer's weights follow, and with them what the optimizer keeps of them: one mess
 rank, and none to anybody else.  So RingAda's initiator hands on its head; the message is ours.
 """
 
+from contextlib import AbstractContextManager
+
 from mpiedge.comm.transport import Kind, Tag, Transport
 from mpiedge.model.shard import Shard
 from mpiedge.pipeline.optimize import Update
@@ -30,6 +32,10 @@ class Turns:
             coming = travel.dest == self._transport.rank == stage.rank
             if coming and not set(stage.layers).isdisjoint(travel.layers):
                 self._take(batch, travel)
+
+    def closing(self, plan: PartitionPlan, index: int) -> AbstractContextManager[None]:
+        """Around the last backward pass of the plan's batch ``index``."""
+        return self._update.closing(plan.batch(index))
 
     def update(self, plan: PartitionPlan, index: int, batch: int) -> None:
         """Update after ``batch``, and pass on what others need for the next one."""
@@ -73,6 +79,10 @@ class Settled:
 
     def arrive(self, plan: PartitionPlan, index: int, batch: int, stage: Stage) -> None:
         """Nothing comes."""
+
+    def closing(self, plan: PartitionPlan, index: int) -> AbstractContextManager[None]:
+        """There is no backward pass."""
+        raise AssertionError("nothing is trained here")
 
     def update(self, plan: PartitionPlan, index: int, batch: int) -> None:
         """There is nothing to update."""

@@ -6,11 +6,12 @@ block's weights ask for one, so nothing is kept for backward and nothing compute
 
 import time
 from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 from torch import Tensor
 
-from mpiedge.pipeline.engine import Engine, MicroBatch, Portion
+from mpiedge.pipeline.engine import Engine, MicroBatch, Portion, Tuning
 from mpiedge.pipeline.feed import Feed, shuffled
 from mpiedge.pipeline.optimize import Update
 from mpiedge.pipeline.sync import gradient_of
@@ -70,7 +71,7 @@ class LocalWork:
         held = shard.tuned_parameters()
         return done._replace(tensors={n: held[n].detach().cpu().clone() for n in held})
 
-    def _run(self, client: int, numbers: range, tuning: "_Kept | _Stepping") -> Done:
+    def _run(self, client: int, numbers: range, tuning: Tuning) -> Done:
         opened, shard = self._opened, self._here.shard
         engine = Engine(opened.transport, shard, opened.task, tuning, opened.settings.training.seed)
         places = {name: opened.blueprint.layers_of(name) for name in shard.tuned}
@@ -106,18 +107,18 @@ class _Kept:
     def arrive(self, plan: PartitionPlan, index: int, batch: int, stage: Stage) -> None:
         return
 
+    def closing(self, plan: PartitionPlan, index: int) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def update(self, plan: PartitionPlan, index: int, batch: int) -> None:
         return
 
 
-class _Stepping:
+class _Stepping(_Kept):
     """A tuning that makes steps ``first`` and on of a run."""
 
     def __init__(self, update: Update, first: int) -> None:
         self._update, self._first = update, first
-
-    def arrive(self, plan: PartitionPlan, index: int, batch: int, stage: Stage) -> None:
-        return
 
     def update(self, plan: PartitionPlan, index: int, batch: int) -> None:
         self._update(plan, self._first + index)

@@ -134,6 +134,7 @@ def _work(opened: Opened, extent: Extent) -> Work:
         batches=extent.batches,
         epoch=extent.epoch,
         recorded=extent.recorded,
+        keep=settings.cache.keep,
         clients=extent.clients,
         examples=extent.examples,
         still=settings.adapter.lowest if settings.adapter.lowest > 1 else 0,

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -105,6 +106,9 @@ class _Noting:
 
     def arrive(self, plan: PartitionPlan, index: int, batch: int, stage: Stage) -> None:
         return
+
+    def closing(self, plan: PartitionPlan, index: int) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def update(self, plan: PartitionPlan, index: int, batch: int) -> None:
         self.updates.append(plan.batch(index))

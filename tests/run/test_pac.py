@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import Tensor
+from transformers import AutoTokenizer
 
 from mpiedge.errors import BadInput
 from mpiedge.run import completing, training
 from mpiedge.run.mending import mend
 from mpiedge.run.phases import Entered
+from mpiedge.store.prefetch import Replay
 from tests.models import save_tiny
 from tests.runs import Finished, difference, run, settings
 
@@ -192,6 +195,19 @@ def test_smaller_formats_come_close(pac: Any, alone: Finished, dtype: str) -> No
     assert size < 0.7 * most
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_one_epoch_records_for_a_later_run(pac: Any, ranks: int, tmp_path: Path) -> None:
+    plain = pac(ranks, "plain", training={"epochs": 1})
+    first = pac(ranks, "first", training={"epochs": 1}, cache={"keep": True})
+    assert [phase["source"] for phase in first.result["plan"]] == ["record"]
+    assert difference(plain, first) == 0
+    assert stores(tmp_path)
+    second = pac(ranks, "second", training={"epochs": 1}, cache={"keep": True})
+    assert [p["batches"] for p in second.result["plan"] if p["source"] == "replay"] == [3]
+    assert second.result["caching"]["recorded_apart"] == 0
+    assert difference(plain, second) < 1e-6
+
+
 def test_one_epoch_records_nothing(pac: Any, tmp_path: Path) -> None:
     done = pac(2, training={"epochs": 1})
     assert [phase["source"] for phase in done.result["plan"]] == ["compute"]
@@ -255,3 +271,31 @@ def test_gradients_decide_first_values_when_asked(pac: Any) -> None:
     assert difference(magnitude, fisher) > 0.01
     again = pac(1, "again", adapter={"initial": "fisher"}, training={"max_steps": 4})
     assert difference(fisher, again) < 1e-5
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padding_is_read_back_on_its_side(
+    side: str, requests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llama = save_tiny("llama", tmp_path / "llama")
+    tokenizer = AutoTokenizer.from_pretrained(llama)
+    tokenizer.pad_token, tokenizer.padding_side = tokenizer.eos_token, side
+    tokenizer.save_pretrained(llama)
+    copied: list[bool] = []
+    padded = Replay.padded
+
+    def watched(replay: Replay, layer: int, mask: Tensor) -> Tensor:
+        out = padded(replay, layer, mask)
+        copied.append(all(out is not each for each in replay.hidden))
+        return out
+
+    monkeypatch.setattr(Replay, "padded", watched)
+    given = {"adapter": SIDE, "training": SGD, "cache": {"folder": str(tmp_path / "caches")}}
+    replayed = run(
+        settings(llama, requests, strategy={"name": "pac"}, **given), 1, tmp_path / "pac"
+    )
+    computed = run(settings(llama, requests, **given), 1, tmp_path / "alone")
+    assert difference(computed, replayed) < 1e-6
+    # As it was read, so is it used: nothing is moved from one side to the other.
+    assert copied
+    assert not any(copied)
