@@ -63,8 +63,11 @@ def _widths(config: Any) -> Widths:
         "encoder_ffn_dim": int(config.encoder_ffn_dim),
         "decoder_ffn_dim": int(config.decoder_ffn_dim),
     }
-    heads = (config.encoder_attention_heads, config.decoder_attention_heads)
-    return Widths(settings, gcd(*(int(config.d_model // each) for each in heads)))
+    heads = {
+        "encoder_attention_heads": int(config.encoder_attention_heads),
+        "decoder_attention_heads": int(config.decoder_attention_heads),
+    }
+    return Widths(settings, heads, gcd(*(int(config.d_model // each) for each in heads.values())))
 
 
 _CLASSIFY = Head(("classification_head",), _classify, trained=("classification_head",))

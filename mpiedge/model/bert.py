@@ -40,7 +40,8 @@ def _widths(config: Any) -> Widths:
         "hidden_size": int(config.hidden_size),
         "intermediate_size": int(config.intermediate_size),
     }
-    return Widths(settings, int(config.hidden_size // config.num_attention_heads))
+    heads = int(config.num_attention_heads)
+    return Widths(settings, {"num_attention_heads": heads}, int(config.hidden_size // heads))
 
 
 _DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob")

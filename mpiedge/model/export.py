@@ -10,7 +10,7 @@ import copy
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,8 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from mpiedge.errors import BadInput
 from mpiedge.model import lora
+from mpiedge.model.families import FAMILIES
+from mpiedge.model.narrow import side_heads
 from mpiedge.model.purpose import Purpose
 from mpiedge.model.settings import AdapterSettings
 
@@ -31,7 +33,7 @@ MODEL_WEIGHTS = "model.safetensors"
 BOTTLENECK = "MPIEDGE_BOTTLENECK"
 BOTTLENECK_SETTINGS = ("bottleneck", "placement", "activation", "dropout")
 PARALLEL = "MPIEDGE_PARALLEL"
-PARALLEL_SETTINGS = ("reduction", "form", "likeness", "merge", "initial", "dropout")
+PARALLEL_SETTINGS = ("reduction", "heads", "form", "likeness", "merge", "initial", "dropout")
 _PREFIX = "base_model.model."
 
 
@@ -96,7 +98,10 @@ def _bottleneck_config(settings: AdapterSettings, origin: Origin) -> dict[str, A
 
 
 def _parallel_config(settings: AdapterSettings, origin: Origin) -> dict[str, Any]:
-    return {"peft_type": PARALLEL, **_about(origin), **_some(settings, PARALLEL_SETTINGS)}
+    # The number of heads shows in no tensor's shape, so what was chosen is written down.
+    widths = FAMILIES[origin.config.model_type].widths(origin.config)
+    chosen = replace(settings, heads=side_heads(widths, settings.reduction, settings.heads))
+    return {"peft_type": PARALLEL, **_about(origin), **_some(chosen, PARALLEL_SETTINGS)}
 
 
 _CONFIGS = {"lora": _lora_config, "bottleneck": _bottleneck_config, "parallel": _parallel_config}

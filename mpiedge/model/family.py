@@ -62,7 +62,9 @@ class Widths(NamedTuple):
     """What a side network has a fraction of."""
 
     settings: Mapping[str, int]  # the widths among a configuration's settings
-    head: int  # the width of an attention head; the number of heads stays
+    heads: Mapping[str, int]  # how many heads of attention, likewise; the queries' first
+    head: int  # the width of one
+    head_name: str | None = None  # the setting that says so, where there is one
     rotary: bool = False  # a head is turned in pairs, so its width is even
 
 

@@ -38,7 +38,8 @@ def _widths(config: Any) -> Widths:
     settings = {"n_embd": int(config.n_embd)}
     if config.n_inner is not None:
         settings["n_inner"] = int(config.n_inner)
-    return Widths(settings, int(config.n_embd // config.n_head))
+    heads = int(config.n_head)
+    return Widths(settings, {"n_head": heads}, int(config.n_embd // heads))
 
 
 _SCORE = Head(("score",), _score, trained=("score",))

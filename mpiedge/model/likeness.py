@@ -31,19 +31,23 @@ def likeness(hidden: Tensor, mask: Tensor, causal: bool) -> Tensor:
 
 def _of_all(states: Tensor, real: Tensor) -> Tensor:
     """Cosines [rows, seq, seq] about the mean of a row's real tokens."""
-    mean = (states * real).sum(1, keepdim=True) / real.sum(1, keepdim=True).clamp_min(1)
-    directions = torch.nn.functional.normalize(states - mean, dim=-1)
-    return directions @ directions.transpose(1, 2)
+    mean = (real.transpose(1, 2) @ states) / real.sum(1, keepdim=True).clamp_min(1)
+    away = states - mean
+    products = away @ away.transpose(1, 2)
+    # One over the lengths; pairs are fewer numbers than states, so it is these that are scaled.
+    shorter = products.diagonal(dim1=1, dim2=2).clamp_min(1e-24).rsqrt()
+    return products.mul_(shorter.unsqueeze(2)).mul_(shorter.unsqueeze(1))
 
 
 def _up_to_each(states: Tensor, real: Tensor) -> Tensor:
     """The same, where row ``t`` is about the mean of the tokens up to ``t``."""
-    means = (states * real).cumsum(1) / real.cumsum(1).clamp_min(1)
-    crossed = means @ states.transpose(1, 2)  # [rows, t, j]
+    pairs, count = states @ states.transpose(1, 2), real.cumsum(1).clamp_min(1)
+    # A mean's products are means of products: [rows, t, j], and with itself [rows, t, 1].
+    crossed = (pairs * real).cumsum(1) / count
+    middle = (crossed * real.transpose(1, 2)).tril().sum(-1, keepdim=True) / count
     own = crossed.diagonal(dim1=1, dim2=2).unsqueeze(-1)
-    middle = means.square().sum(-1, keepdim=True)
-    products = states @ states.transpose(1, 2) - own - crossed + middle
-    squares = states.square().sum(-1, keepdim=True)
+    products = pairs - own - crossed + middle
+    squares = pairs.diagonal(dim1=1, dim2=2).unsqueeze(-1)
     sizes = (squares - 2 * own + middle) * (squares.transpose(1, 2) - 2 * crossed + middle)
     # The first token is its own mean: what is left of it is rounding, and no direction.
     cosines = products / sizes.clamp_min(1e-12).sqrt()

@@ -44,9 +44,12 @@ def _widths(config: Any) -> Widths:
     settings = {
         "hidden_size": int(config.hidden_size),
         "intermediate_size": int(config.intermediate_size),
-        "head_dim": int(config.head_dim),
     }
-    return Widths(settings, int(config.head_dim), rotary=True)
+    heads = {
+        "num_attention_heads": int(config.num_attention_heads),
+        "num_key_value_heads": int(config.num_key_value_heads),
+    }
+    return Widths(settings, heads, int(config.head_dim), "head_dim", rotary=True)
 
 
 _SCORE = Head(("score",), _score, trained=("score",))

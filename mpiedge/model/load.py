@@ -24,7 +24,7 @@ from mpiedge.model.gguf import GgufCheckpoint
 from mpiedge.model.quantize import format_of
 from mpiedge.model.quantized_weight import quantized
 from mpiedge.model.shard import Shard
-from mpiedge.model.side import copies
+from mpiedge.model.side import copies, own_copy
 
 
 class Slot(NamedTuple):
@@ -75,12 +75,13 @@ def load(  # noqa: PLR0913 - what follows the star are wishes, and each has a de
     missing = {slot.name for slot in stored.pop(None, [])}
     for key, tensor in checkpoint.read([key for key in stored if key is not None]):
         for slot in stored[key]:
-            if _fits(blueprint, slot, tensor):
-                _fill(blueprint, slot, tensor, terms)
+            own = own_copy(blueprint.model, slot.name, tensor)
+            if _fits(blueprint, slot, own):
+                _fill(blueprint, slot, own, terms)
             else:
                 missing.add(slot.name)
         # Before the next is read: what was converted must not lie about beside it.
-        del tensor
+        del tensor, own
         give_back()
     for name in sorted(missing):
         _begin(blueprint, slots[name], terms)

@@ -2,8 +2,9 @@
 
 Ladder Side-Tuning (arXiv 2206.06522) keeps of every matrix the rows that matter most, walking the
 layers forward: what a matrix keeps of its outputs is what the next one keeps of its inputs.  The
-additions around a block's parts are not held to one set, as there.  Our design: heads stay heads,
-so rows are chosen within each, and in pairs where rotary positions turn two of them together.
+additions around a block's parts are not held to one set, as there.  Our design: a head is made of
+the rows of one, or of some neighbours, so rows are chosen within those, and in pairs where rotary
+positions turn two of them together.
 
 One weight is read at a time and cut at once, so no rank ever holds the backbone for it.  The sets
 depend on the stored weights and on nothing else, so all ranks find the same ones.
@@ -69,7 +70,7 @@ def _block(cut: Cut, block: Block, entered: Tensor, encoded: Tensor) -> Tensor:
         else:
             _norm(cut, f"{block.path}.{step.name}", entered)
     for name in block.copied:
-        cut.keep_entries(name, slice(None))
+        cut.keep_table(name)
     if block.norm is not None:
         _norm(cut, block.norm, entered)
     return entered
@@ -105,9 +106,10 @@ def _attention(cut: Cut, block: Block, step: Attention, sources: tuple[Tensor, T
     read = [cut.matrix(name).columns(each) for name, each in zip(names, columns, strict=False)]
     fused = 3 // len(read)
     parts = [part for each in read for part in each.importance.chunk(fused)]
-    kept = cut.outputs(names[0]) // fused // block.heads
+    kept = cut.outputs(names[0]) // fused * cut.merged // block.heads
     scores = _head_scores(parts, block.heads, step.crossed)
-    rows = _rows(_top_of_heads(scores, kept, cut.rotary), block.heads, scores.shape[1])
+    scores = scores.reshape(-1, cut.merged, scores.shape[1])
+    rows = _rows(_top_of_heads(scores, kept, cut.rotary), block.heads, scores)
     if fused > 1:
         joined = torch.cat([each + i * len(parts[0]) for i, each in enumerate(rows)])
         cut.keep(names[0], read[0], joined)
@@ -132,21 +134,31 @@ def _head_scores(parts: Sequence[Tensor], heads: int, crossed: bool) -> Tensor:
 
 
 def _top_of_heads(scores: Tensor, count: int, rotary: bool) -> Tensor:
-    """The rows of each head that matter most, [heads, count]."""
+    """The rows that matter most for each head of the side network's keys, [heads, count].
+
+    ``scores`` are [heads, neighbours that become one, rows of one].
+    """
     if not rotary:
-        return torch.stack([_top(each, count) for each in scores])
-    half = scores.shape[1] // 2
-    pairs = scores[:, :half] + scores[:, half:]
-    first = torch.stack([_top(each, count // 2) for each in pairs])
+        return torch.stack([_top(each.flatten(), count) for each in scores])
+    half = scores.shape[2] // 2
+    pairs = scores[:, :, :half] + scores[:, :, half:]
+    first = torch.stack([_top(each.flatten(), count // 2) for each in pairs])
+    first = first + first // half * half  # as rows of whole heads
     return torch.cat([first, first + half], dim=1)
 
 
-def _rows(kept: Tensor, heads: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows within heads as rows of the queries, the keys and the values."""
-    keys = (kept + size * torch.arange(len(kept)).unsqueeze(1)).flatten()
-    shared = kept.repeat_interleave(heads // len(kept), dim=0)
-    queries = (shared + size * torch.arange(heads).unsqueeze(1)).flatten()
-    return queries, keys, keys
+def _rows(kept: Tensor, heads: int, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows among neighbours as rows of the queries, the keys and the values.
+
+    A row of a query's head goes on meeting the same row of a key's: where several of the model's
+    ``heads`` of queries share one of keys, the first ones of all neighbours become one, and so on.
+    """
+    few, merged, size = scores.shape
+    keys = kept + merged * size * torch.arange(few).unsqueeze(1)
+    sharing = heads // (few * merged)
+    places = torch.arange(sharing).view(1, sharing, 1)
+    queries = (keys // size * sharing).unsqueeze(1) + places
+    return (queries * size + (keys % size).unsqueeze(1)).flatten(), keys.flatten(), keys.flatten()
 
 
 def _sizes(importance: Tensor, dim: int) -> Tensor:

@@ -14,7 +14,9 @@ from mpiedge.errors import BadInput
 from mpiedge.model.anatomy import TWIN
 from mpiedge.model.blueprint import Blueprint
 from mpiedge.model.load import open_checkpoint
+from mpiedge.model.narrow import shared_out
 from mpiedge.model.prune_order import ORDERS
+from mpiedge.model.side import side_of
 
 Importance = Callable[[str, Tensor], Tensor]
 """How much each entry of a weight matters: its name in the model and its values to such a shape."""
@@ -38,7 +40,12 @@ class Cut:
         self._blueprint, self._importance = blueprint, importance
         self._prefix, self._checkpoint = blueprint.anatomy.prefix, open_checkpoint(blueprint)
         self._transposed = ORDERS[blueprint.family.name].transposed
-        self.rotary = blueprint.family.widths(blueprint.config).rotary
+        side, widths = side_of(blueprint.model), blueprint.family.widths(blueprint.config)
+        assert side is not None
+        self.rotary = widths.rotary
+        small = blueprint.family.widths(side.backbone.config)
+        self.merged = sum(widths.heads.values()) // sum(small.heads.values())
+        """How many heads of the model are one of the side network's."""
         named = blueprint.model.named_parameters()
         self.shapes = {name: tuple(each.shape) for name, each in named if name.startswith(TWIN)}
         self.values: dict[str, Tensor] = {}  # by name in the side network, as ``shapes``
@@ -70,10 +77,16 @@ class Cut:
         ).contiguous()
         self.keep_entries(f"{name}.bias", rows)
 
-    def keep_entries(self, name: str, index: Tensor | slice) -> None:
-        """Keep some entries of a bias or a norm, or all of a table, where the model has it."""
+    def keep_entries(self, name: str, index: Tensor) -> None:
+        """Keep some entries of a bias or a norm, where the model has it."""
         if self.has(name):
             self.values[self._side(name)] = self._read(name)[index].clone()
+
+    def keep_table(self, name: str) -> None:
+        """Keep a table with a number for each head, where the model has it."""
+        if self.has(name):
+            side = self._side(name)
+            self.values[side] = shared_out(self._read(name), self.shapes[side][1]).clone()
 
     def _read(self, name: str) -> Tensor:
         key = self._checkpoint.locate(self._blueprint.anatomy.names(name))

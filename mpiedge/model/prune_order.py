@@ -38,7 +38,7 @@ class Order(NamedTuple):
 
     embedding: str  # the table whose columns are what enters the first block
     blocks: tuple[tuple[Step, ...], ...]  # of each stack
-    copied: tuple[str, ...] = ()  # of a block: what has no width and is taken over whole
+    copied: tuple[str, ...] = ()  # of a block: tables with a number for each head, and no width
     transposed: bool = False  # weights are [in, out], GPT-2's Conv1D
     heads: tuple[Callable[[Any], int], ...] = (lambda config: int(config.num_attention_heads),) * 2
 

@@ -59,6 +59,13 @@ class AdapterSettings:
     reduction: int = setting(
         8, "parallel: every width of the side network is the model's divided by this", least=1
     )
+    heads: int = setting(
+        0,
+        "parallel: heads of attention in each block of the side network, made of neighbouring "
+        "heads of the model's and wider for it; the model's number is as published; 0: as many as "
+        "are 16 numbers wide or more, else as few as there can be",
+        least=0,
+    )
     form: str = setting(
         "A",
         "parallel: how a layer of the model enters the side network's; A: weighed by a trained "

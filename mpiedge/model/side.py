@@ -27,7 +27,7 @@ from mpiedge.model.draw import generator
 from mpiedge.model.families import FAMILIES
 from mpiedge.model.family import Context, Family, Stack
 from mpiedge.model.likeness import likeness
-from mpiedge.model.narrow import narrowed
+from mpiedge.model.narrow import narrowed, shared_out
 from mpiedge.model.settings import AdapterSettings
 
 TEMPERATURE = 0.1
@@ -51,7 +51,7 @@ class SideNetwork(nn.Module):
 
     def __init__(self, config: Any, family: Family, settings: AdapterSettings) -> None:
         super().__init__()
-        self.backbone = narrowed(config, family, settings.reduction, settings.dropout)
+        self.backbone = narrowed(config, family, settings)
         self.merges = settings.merge
         self._rows = row(family, self.backbone)
         # What blocks share has no width, so it is the model's own: neither narrowed nor trained
@@ -173,6 +173,13 @@ def copies(model: nn.Module) -> frozenset[str]:
     return frozenset() if side is None else frozenset(SIDE + name for name in side.copied)
 
 
+def own_copy(model: nn.Module, name: str, tensor: Tensor) -> Tensor:
+    """What a parameter gets of the model's ``tensor``: the same, or what fewer heads make of it."""
+    if name not in copies(model):
+        return tensor
+    return shared_out(tensor, model.get_parameter(name).shape[1])
+
+
 def _make_real(side: SideNetwork, model: PreTrainedModel) -> None:
     """Give a side network storage where its model is, and plain first values."""
     side.to_empty(device=model.device)
@@ -183,7 +190,7 @@ def _make_real(side: SideNetwork, model: PreTrainedModel) -> None:
         for name, parameter in side.named_parameters():
             if name in side.copied:
                 own = model.base_model.get_parameter(name.removeprefix("backbone."))
-                parameter.copy_(own)
+                parameter.copy_(shared_out(own, parameter.shape[1]))
             else:
                 parameter.copy_(side.first_value(name, generator(f"0:{SIDE}{name}")))
 

@@ -86,8 +86,8 @@ def _words(model: Any, x: Activation) -> Tensor:
 
 
 def _widths(config: Any) -> Widths:
-    settings = {"d_model": int(config.d_model), "d_ff": int(config.d_ff), "d_kv": int(config.d_kv)}
-    return Widths(settings, int(config.d_kv))
+    settings = {"d_model": int(config.d_model), "d_ff": int(config.d_ff)}
+    return Widths(settings, {"num_heads": int(config.num_heads)}, int(config.d_kv), "d_kv")
 
 
 _CLASSIFY = Head(("classification_head",), _classify, trained=("classification_head",))

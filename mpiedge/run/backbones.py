@@ -57,7 +57,7 @@ def _replays(
     done = 0
     while True:
         due = (batch for batch in visits.batches() if batch)
-        with Prefetch(one.cache, islice(due, done, None), one.layers) as ahead:
+        with Prefetch(one.cache, islice(due, done, None), one.layers, left=one.left) as ahead:
             try:
                 for replay in ahead:
                     done += 1

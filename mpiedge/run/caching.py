@@ -16,6 +16,7 @@ import numpy as np
 from mpiedge.comm.values import agree, collectively, gather
 from mpiedge.errors import BadInput
 from mpiedge.model.load import open_checkpoint
+from mpiedge.model.tokenizer import open_tokenizer
 from mpiedge.plan.partition import PartitionPlan
 from mpiedge.plan.redistribution import (
     Examples,
@@ -51,6 +52,7 @@ class SplitCache:
     cache: ActivationCache
     survey: Survey
     order: tuple[Batch, ...]  # the split's micro-batches, each example once
+    left: bool = False  # micro-batches are padded on the left
 
     @property
     def layers(self) -> range:
@@ -128,11 +130,14 @@ def open_caches(
     bridge = layers if blueprint.bridge is None else blueprint.bridge
     layout = Layout(layers, blueprint.config.hidden_size, bridge, settings.cache.dtype)
     home = every / key.name
+    # Where no decoder stands apart; one that does is always padded on the right.
+    alone = blueprint.bridge is None and blueprint.family.stacks[0].causal
+    left = alone and open_tokenizer(settings.model.name).padding_side == "left"
 
     def split(name: Split) -> SplitCache:
         folder = rank_folder(home, name, opened.transport.rank)
         cache = ActivationCache(folder, layout, key.name)
-        return SplitCache(name, folder, cache, surveys[name], passes[name])
+        return SplitCache(name, folder, cache, surveys[name], passes[name], left)
 
     def whole() -> Caches:
         if opened.host.place == 0:
@@ -183,19 +188,19 @@ def settle(opened: Opened, one: SplitCache, plan: PartitionPlan) -> int:
 def check_room(opened: Opened, caches: Caches, phases: Sequence[Phase]) -> None:
     """Raise BadInput where a disk has less room than its ranks will need; called by all."""
     transport, home = opened.transport, caches.home
-    needed = sum(
-        _growth(one, phases[0].plan, phases[-1].plan, transport.rank) for one in caches.splits
-    )
+    needed = sum(_growth(one, phases, transport.rank) for one in caches.splits)
     disk = [opened.host.name, home.stat().st_dev, needed]
     disks = agree(transport, gather(transport, disk))
     together = sum(size for host, device, size in disks if [host, device] == disk[:2])
     collectively(transport, lambda: check_space(home, together, caches.train.cache.layout))
 
 
-def _growth(one: SplitCache, recording: PartitionPlan, replaying: PartitionPlan, rank: int) -> int:
+def _growth(one: SplitCache, phases: Sequence[Phase], rank: int) -> int:
     """The most bytes that a rank's part of a cache will take on the disk, beside what is there."""
-    recorded = recorded_by(recording, one.order, one.layers)
-    moved = transfers(recorded, owned_by(replaying, one.order), one.layers)
+    recorded = recorded_by(phases[0].plan, one.order, one.layers)
+    # With nothing to replay, everything stays where it was recorded.
+    owners = [owned_by(phase.plan, one.order) for phase in phases[1:]]
+    moved = [each for owned in owners for each in transfers(recorded, owned, one.layers)]
     here = [held for held in recorded if held.rank == rank]
     coming = [Holding(rank, each.layers, each.examples) for each in moved if each.dest == rank]
     counts, there = one.counts, set(one.cache.complete(one.layers).tolist())

@@ -127,6 +127,7 @@ def _work(opened: Opened, extent: Extent) -> Work:
         batches=extent.batches,
         epoch=extent.epoch,
         recorded=extent.recorded,
+        keep=settings.cache.keep,
         clients=extent.clients,
         joint_update=shared or settings.training.clip_norm > 0,
     )

@@ -72,7 +72,9 @@ def prepare(opened: Opened, journal: Journal) -> Prepared:
     collectively(transport, lambda: check_none(opened.settings))
     counts = count(opened)
     clock = _clock(training, counts.train)
-    records = opened.settings.strategy.name in RECORDING and clock.steps > clock.epoch
+    # What is never read back is only recorded for a later run.
+    wanted = clock.steps > clock.epoch or opened.settings.cache.keep
+    records = opened.settings.strategy.name in RECORDING and wanted
     surveys: dict[Split, Survey] = {s: survey(opened, s) for s in _SPLITS if records}
     caches = open_caches(opened, surveys, _passes(opened, surveys)) if records else None
     with ExitStack() as undo:

@@ -52,6 +52,7 @@ class Replay:
 class Prefetch:
     """Reads the micro-batches of ``orders`` one after the other, up to ``ahead`` before their use.
 
+    Each takes its memory; one is enough to read while another is trained on.
     An iterator of Replay, and a context that ends the thread.  ``orders`` is consumed in the
     thread.  What goes wrong there is raised when its micro-batch is asked for: Damaged, BadInput.
     """
@@ -62,7 +63,7 @@ class Prefetch:
         orders: Iterator[Sequence[int]],
         layers: range,
         *,
-        ahead: int = 2,
+        ahead: int = 1,
         left: bool = False,
     ) -> None:
         self._loader = _Loader(cache, layers, left, Pool(ahead + 1))

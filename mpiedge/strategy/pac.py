@@ -35,14 +35,15 @@ _PLAYED = 40  # groupings, at most, that are played through
 def pac(settings: StrategySettings, work: Work) -> tuple[Phase, ...]:
     """RECORD for the first epoch, REPLAY for the others; COMPUTE when there are no others.
 
-    When everything is recorded already, all of the run is replayed.
+    When everything is recorded already, all of the run is replayed.  Where the activations are
+    wanted after the run, a single epoch records too.
     """
     epoch = 0 if work.recorded else min(work.epoch or work.batches, work.batches)
     if epoch < work.batches:
         check_enough(work)
     first = recording(settings, work)
     if epoch == work.batches:
-        return (Phase(first, epoch),)
+        return (Phase(first, epoch, source=Source.RECORD if work.keep else Source.COMPUTE),)
     return (
         Phase(first, epoch, source=Source.RECORD),
         Phase(replaying(settings, work, first), work.batches - epoch, source=Source.REPLAY),

@@ -30,6 +30,7 @@ class Work:
     joint_update: bool = False
     epoch: int = 0  # batches of one epoch; 0: the whole run is one
     recorded: bool = False  # the activations of every example are kept already
+    keep: bool = False  # they are wanted after the run
     bridge: int | None = None  # the layer where a decoder apart begins
     clients: tuple[int, ...] = ()  # batches of an epoch that are of each client's examples
 

@@ -18,8 +18,8 @@ from tests.model.rows import opened
 
 
 def settings(**changes: Any) -> AdapterSettings:
-    """Parallel adapters as published that fit the tiny models, whose heads are 8 wide."""
-    plain = {"reduction": 4, "merge": "none", "form": "A", "likeness": False}
+    """Parallel adapters that fit the tiny models, whose 4 heads are 8 wide: two become one."""
+    plain = {"reduction": 4, "heads": 2, "merge": "none", "form": "A", "likeness": False}
     return AdapterSettings(**{"kind": "parallel", **plain, **changes})
 
 

@@ -12,10 +12,10 @@ from mpiedge.model.settings import AdapterSettings, ModelSettings
 from tests.model.adapted import heads_of
 
 
-def beside(folder: Path, purpose: Purpose, reduction: int = 4) -> Blueprint:
-    """A model with its side network in place, without weights."""
+def beside(folder: Path, purpose: Purpose, reduction: int = 4, heads: int = 4) -> Blueprint:
+    """A model with its side network in place, without weights; as many heads as the model."""
     blueprint = open_model(ModelSettings(name=str(folder)), purpose, 3)
-    settings = AdapterSettings(kind="parallel", reduction=reduction)
+    settings = AdapterSettings(kind="parallel", reduction=reduction, heads=heads)
     family = blueprint.family.name
     inject(blueprint.model, settings, family, heads_of(family, purpose))
     return blueprint

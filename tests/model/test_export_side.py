@@ -14,7 +14,7 @@ from tests.model.beside import trained
 from tests.models import save_tiny
 
 UNUSUAL = AdapterSettings(
-    kind="parallel", reduction=2, form="B", merge="add", initial="plain", dropout=0.25
+    kind="parallel", reduction=2, heads=2, form="B", merge="add", initial="plain", dropout=0.25
 )
 
 
@@ -28,6 +28,7 @@ def test_what_is_written(tmp_path):
         "base_model_name_or_path": str(base),
         "modules_to_save": None,
         "reduction": 2,
+        "heads": 2,
         "form": "B",
         "merge": "add",
         "initial": "plain",
@@ -51,6 +52,14 @@ def test_what_is_read_back(tmp_path):
     assert saved.heads == ("classification_head",)
     assert saved.tensors.keys() == tuned.keys()
     assert all(torch.equal(saved.tensors[name], each) for name, each in tuned.items())
+
+
+def test_the_number_of_heads_that_was_chosen_is_written(tmp_path):
+    base = save_tiny("llama", tmp_path / "llama", blocks=1)
+    trained(base, tmp_path, Purpose.LANGUAGE, AdapterSettings(kind="parallel", reduction=4))
+    # Four heads of 2 numbers, made as few as there are heads of keys.
+    assert json.loads((tmp_path / "adapter_config.json").read_text())["heads"] == 2
+    assert read_adapter(tmp_path).settings.heads == 2
 
 
 def test_every_setting_of_a_side_network_is_written():

@@ -34,11 +34,11 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {family: save_tiny(family, root / family) for family in FAMILIES}
 
 
-def counted(config: PretrainedConfig) -> dict[str, int]:
+def counted(config: PretrainedConfig, heads: int) -> dict[str, int]:
     """How many numbers the published count has, by name: gates are trained beside it."""
     with torch.device("meta"):
         model = AutoModelForSeq2SeqLM.from_config(config)
-    how = settings(reduction=8)
+    how = settings(reduction=8, heads=heads)
     inject(model, how, config.model_type, ())
     names = tuned_names(model, how, ())
     sizes = {name: each.numel() for name, each in model.named_parameters() if name in names}
@@ -60,19 +60,23 @@ def decoder_layers(config: PretrainedConfig) -> str:
     return "num_decoder_layers" if config.model_type == "t5" else "decoder_layers"
 
 
+@pytest.mark.parametrize("heads", ["published", "chosen"])
 @pytest.mark.parametrize(
     ("config", "expected", "gib"),
     [(T5_BASE, 5_096_448, 0.01899), (T5_LARGE, 17_717_760, 0.06600)],
     ids=["t5-base", "t5-large"],
 )
-def test_as_many_parameters_as_published(config: T5Config, expected: int, gib: float) -> None:
-    total = sum(counted(config).values())
+def test_as_many_parameters_as_published(
+    config: T5Config, expected: int, gib: float, heads: str
+) -> None:
+    total = sum(counted(config, config.num_heads if heads == "published" else 0).values())
     assert total == expected
     assert round(4 * total / GIB, 5) == gib
 
 
 def test_bart_has_as_many_as_the_formula_and_its_biases_as_the_chart() -> None:
-    sizes = counted(BART_LARGE)
+    sizes = counted(BART_LARGE, 16)
+    assert sizes == counted(BART_LARGE, 0)
     biases = {n for n in sizes if n.startswith("side.backbone.") and n.endswith(".bias")}
     assert sum(size for name, size in sizes.items() if name not in biases) == 9_056_256
     assert round(4 * sum(sizes.values()) / GIB, 4) == 0.0339
@@ -83,7 +87,7 @@ def test_every_width_is_a_fraction_and_heads_stay_as_many(
     tiny: dict[str, Path], family: str
 ) -> None:
     purpose = next(iter(FAMILIES[family].heads))
-    blueprint = planned(tiny[family], purpose)
+    blueprint = planned(tiny[family], purpose, heads=4)
     whole = {name: each.shape for name, each in blueprint.model.named_parameters()}
     prefix = blueprint.anatomy.prefix
     found = 0
@@ -100,6 +104,7 @@ def test_every_width_is_a_fraction_and_heads_stay_as_many(
     )
     assert wide.settings == {name: 4 * width for name, width in small.settings.items()}
     assert wide.head == 8 == 4 * small.head
+    assert wide.heads == small.heads
 
 
 @pytest.mark.parametrize(("family", "purpose"), LAST)
@@ -118,13 +123,25 @@ def test_what_is_trained_is_the_side_network_and_the_head(
 
 
 def test_t5s_tables_of_positions_are_the_models_own(tiny: dict[str, Path]) -> None:
-    shard = beside(tiny["t5"], Purpose.SEQ2SEQ)
+    shard = beside(tiny["t5"], Purpose.SEQ2SEQ, heads=4)
     for name in copies(shard.model):
         own = shard.model.get_parameter(name.removeprefix("side.backbone."))
         copy = shard.model.get_parameter(name)
         assert torch.equal(copy, own)
         assert copy is not own
         assert not copy.requires_grad
+
+
+@pytest.mark.parametrize("layers", [range(8), range(2)])
+def test_fewer_heads_have_the_mean_of_their_columns(tiny: dict[str, Path], layers: range) -> None:
+    shard = beside(tiny["t5"], Purpose.SEQ2SEQ, layers)
+    model = AutoModelForSeq2SeqLM.from_pretrained(tiny["t5"])
+    held = [name for name in copies(shard.model) if not shard.model.get_parameter(name).is_meta]
+    assert len(held) == (2 if len(layers) > 2 else 1)
+    for name in held:
+        own = model.get_parameter(name.removeprefix("side.backbone."))
+        halves = [own[:, :2].mean(1), own[:, 2:].mean(1)]
+        torch.testing.assert_close(shard.model.get_parameter(name), torch.stack(halves, 1))
 
 
 @pytest.mark.parametrize(
@@ -207,5 +224,6 @@ def test_a_model_with_storage_gets_a_side_network_with_storage(family: str) -> N
     assert not any(each.is_meta for each in (*model.parameters(), *model.buffers()))
     assert not any(module.training for module in model.modules())
     for name in copies(model):
-        plain = name.removeprefix("side.backbone.")
-        assert torch.equal(model.get_parameter(name), model.base_model.get_parameter(plain))
+        plain = model.base_model.get_parameter(name.removeprefix("side.backbone."))
+        expected = torch.stack([plain[:, :2].mean(1), plain[:, 2:].mean(1)], 1)
+        torch.testing.assert_close(model.get_parameter(name), expected)

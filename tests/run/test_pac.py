@@ -192,6 +192,19 @@ def test_smaller_formats_come_close(pac: Any, alone: Finished, dtype: str) -> No
     assert size < 0.7 * most
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_one_epoch_records_for_a_later_run(pac: Any, ranks: int, tmp_path: Path) -> None:
+    plain = pac(ranks, "plain", training={"epochs": 1})
+    first = pac(ranks, "first", training={"epochs": 1}, cache={"keep": True})
+    assert [phase["source"] for phase in first.result["plan"]] == ["record"]
+    assert difference(plain, first) == 0
+    assert stores(tmp_path)
+    second = pac(ranks, "second", training={"epochs": 1}, cache={"keep": True})
+    assert [p["batches"] for p in second.result["plan"] if p["source"] == "replay"] == [3]
+    assert second.result["caching"]["recorded_apart"] == 0
+    assert difference(plain, second) < 1e-6
+
+
 def test_one_epoch_records_nothing(pac: Any, tmp_path: Path) -> None:
     done = pac(2, training={"epochs": 1})
     assert [phase["source"] for phase in done.result["plan"]] == ["compute"]

@@ -186,6 +186,11 @@ def test_a_run_of_one_epoch_records_nothing(changes: dict[str, int]) -> None:
     assert phase.batches == changes.get("batches", 9)
 
 
+def test_a_run_of_one_epoch_records_what_is_wanted_after_it() -> None:
+    (phase,) = pac(StrategySettings(name="pac"), _work(2, batches=3, keep=True))
+    assert (phase.source, phase.batches) == (Source.RECORD, 3)
+
+
 def test_one_epoch_may_have_fewer_micro_batches_than_ranks() -> None:
     settings = StrategySettings(name="pac", groups=["0,1", "2"])
     (phase,) = pac(settings, _work(3, micro_batches=2, batches=3))

@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from sklearn import metrics
 
 from mpiedge.task.metrics import (
     accuracy,
@@ -51,3 +52,23 @@ def test_pearson_sees_values_and_spearman_only_ranks() -> None:
 
 def test_a_constant_correlates_with_nothing() -> None:
     assert correlations(np.ones(3), np.array([1.0, 2.0, 3.0])) == {"pearson": 0.0, "spearman": 0.0}
+
+
+@pytest.mark.parametrize("labels", [2, 3, 7])
+@pytest.mark.parametrize("seed", range(5))
+def test_labels_are_scored_as_scikit_learn_does(labels: int, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    right = draw.integers(0, labels, 40).astype(float)
+    found = np.where(draw.random(40) < 0.6, right, draw.integers(0, labels, 40))
+    assert accuracy(found, right)["accuracy"] == pytest.approx(metrics.accuracy_score(right, found))
+    macro = metrics.f1_score(right, found, average="macro", zero_division=0.0)
+    assert accuracy_and_macro_f1(found, right)["macro_f1"] == pytest.approx(macro)
+    assert matthews(found, right)["matthews"] == pytest.approx(
+        metrics.matthews_corrcoef(right, found)
+    )
+    one = metrics.f1_score(right == 1, found == 1, zero_division=0.0)
+    assert accuracy_and_f1(found, right)["f1"] == pytest.approx(one)
+
+
+def test_no_label_at_all_is_matthews_zero() -> None:
+    assert matthews(np.zeros(4), np.zeros(4)) == {"matthews": 0.0, "accuracy": 1.0}
