@@ -4,7 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 import mpiedge
@@ -19,7 +18,7 @@ def test_this_process() -> None:
     assert own.versions["mpiedge"] == mpiedge.__version__
     assert "torch" in own.versions
     assert own.mpi.library == "some MPI"
-    assert own.board.memory == psutil.virtual_memory().total
+    assert own.board.memory == total_memory()
     assert 0 < own.board.free <= own.board.memory
     assert own.board.cores >= 1
     assert own.board.processor
