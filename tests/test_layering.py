@@ -62,6 +62,7 @@ PURE = {
     "strategy": {"numpy", "scipy"},
     "launch": {"psutil"},
     "cgroup": {"psutil"},
+    "testbed": {"psutil"},
 }
 
 VAGUE = {"util", "utils", "common", "helper", "helpers", "manager", "handler", "base", "misc"}

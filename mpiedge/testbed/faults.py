@@ -138,4 +138,6 @@ def _fill(standing: Standing, device: Device, seconds: float) -> None:
     at = standing.group_of(device)
     program = (sys.executable, "-m", "mpiedge.testbed.filling")
     about = (str(at.version), str(at.memory), str(seconds))
-    subprocess.run((standing.enter(device), *program, *about), check=False)
+    done = subprocess.run((standing.enter(device), *program, *about), check=False)
+    if done.returncode:
+        print(f"mpiedge: nothing was killed on {device.name} in {seconds:g} s", file=sys.stderr)

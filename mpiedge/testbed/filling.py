@@ -5,17 +5,17 @@ so many seconds, it gives everything back.
 """
 
 import contextlib
-import mmap
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 from mpiedge.testbed import groups
 from mpiedge.testbed.groups import Trees
 
-STEP = 4 * 2**20  # bytes
+STEP = 2**18  # bytes: less than what dies gives back
 PAUSE = 0.05  # seconds between two looks, when there is nothing left to take
 FIRST = "1000"  # to the kernel: kill this before anything that does not say so
 
@@ -59,18 +59,19 @@ def spare(at: Trees) -> bool:
 def fill(killed: Callable[[], bool], more: Callable[[], bool], seconds: float) -> bool:
     """Take memory until something was killed, for at most some seconds; whether it was."""
     end = time.monotonic() + seconds
-    held: list[mmap.mmap] = []
-    while time.monotonic() < end and not killed():
-        if not more():
-            time.sleep(PAUSE)
-            continue
-        block = mmap.mmap(-1, STEP, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        block.write(b"\1" * STEP)
-        held.append(block)
-    done = killed()
-    for block in held:
-        block.close()
-    return done
+    # A file in memory belongs to the group, but does not make this process a large one.
+    with open(os.memfd_create("filling"), "wb", buffering=0) as held:
+        while time.monotonic() < end and not killed():
+            if not (more() and _taken(held)):
+                time.sleep(PAUSE)
+        return killed()
+
+
+def _taken(held: IO[bytes]) -> bool:
+    try:
+        return held.write(bytes(STEP)) > 0
+    except OSError:  # nothing was left to be killed for it
+        return False
 
 
 if __name__ == "__main__":

@@ -41,7 +41,10 @@ while [ "${{1#-}}" != "$1" ]; do shift; done
 device="${{1#*@}}"
 shift
 exec 3>&2 2>/dev/null
-env -i HOME="$HOME" USER=root PATH={path} {folder}/enter-"$device" /bin/sh -c "$*" 2>&3
+(
+    exec env -i HOME="$HOME" USER=root PATH={path} \
+        {folder}/enter-"$device" /bin/sh -c "$*" 2>&3
+)
 code=$?
 while [ -e {folder}/dead-"$device" ]; do sleep 1; done
 exit $code

@@ -12,7 +12,6 @@ from mpiedge.testbed.standing import Standing
 class Usage:
     """What a device has used since its testbed was made."""
 
-    device: str
     peak_memory_bytes: int  # with what the kernel kept of its files; 0: not known
     sent_bytes: int  # over its link
     received_bytes: int
@@ -20,7 +19,7 @@ class Usage:
 
 
 def used(standing: Standing) -> list[Usage]:
-    """What every device of a testbed has used."""
+    """What every device of a testbed has used, in their order."""
     return [_used(standing, device) for device in standing.devices]
 
 
@@ -74,7 +73,6 @@ def _used(standing: Standing, device: Device) -> Usage:
     said = shell.output(network.traffic(standing.names, device))
     counts = json.loads(said)[0]["stats64"] if said else {}
     return Usage(
-        device=device.name,
         peak_memory_bytes=groups.peak(at),
         sent_bytes=counts.get("tx", {}).get("bytes", 0),
         received_bytes=counts.get("rx", {}).get("bytes", 0),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import mpiedge
+from mpiedge.cgroup import total_memory
 from mpiedge.doctor import facts as module
 from mpiedge.doctor.facts import Mpi, asked_mpi, facts, first_line
 
