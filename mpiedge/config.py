@@ -57,7 +57,7 @@ class RunSettings:
 
 def read(path: Path, overrides: Iterable[str] = ()) -> RunSettings:
     """The settings in a run file, ``section.key=value`` overrides applied; raises BadInput."""
-    settings = from_values(_parse(path), str(path))
+    settings = from_values(parsed(path), str(path))
     for override in overrides:
         settings = _overridden(settings, override)
     for section, key, why in (
@@ -78,7 +78,7 @@ def from_values(values: Values, where: str) -> RunSettings:
             raise BadInput(f"{where}: unknown section [{name}]{_near(name, known)}")
         if not isinstance(given, dict):
             raise BadInput(f"{where}: {name} = {given!r} stands outside a section")
-        sections[name] = _section(known[name], name, given, where)
+        sections[name] = section_of(known[name], name, given, where)
     return RunSettings(**sections)
 
 
@@ -125,16 +125,17 @@ def described() -> Iterator[tuple[str, str, Any, Declared]]:
             yield section, one.name, getattr(defaults, one.name), one.metadata["declared"]
 
 
-def _parse(path: Path) -> Values:
+def parsed(path: Path, what: str = "run file") -> dict[str, Any]:
+    """What a TOML file holds; ``what`` it should be stands in the errors."""
     try:
-        values: Values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
         return values
     except FileNotFoundError:
-        raise BadInput(f"no run file {path}; name an existing .toml file") from None
+        raise BadInput(f"no {what} {path}; name an existing .toml file") from None
     except IsADirectoryError:
-        raise BadInput(f"{path} is a folder; name a run file (.toml)") from None
+        raise BadInput(f"{path} is a folder; name a {what} (.toml)") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} cannot be read as a run file: {error}") from None
+        raise BadInput(f"{path} cannot be read as a {what}: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{path} is not TOML: {error}") from None
 
@@ -154,7 +155,8 @@ def _overridden(settings: RunSettings, override: str) -> RunSettings:
     return replace(settings, **{section: changed})
 
 
-def _section(kind: type, section: str, given: dict[str, Any], where: str) -> Any:
+def section_of(kind: type, section: str, given: dict[str, Any], where: str) -> Any:
+    """A dataclass of settings from plain values; ``where`` and ``section`` stand in the errors."""
     known, types = {one.name: one for one in fields(kind)}, get_type_hints(kind)
     values = {}
     for key, value in given.items():

@@ -25,10 +25,23 @@ ORDER = {
         "config",
         "settings",
         "store",
+        "testbed",
     },
-    "doctor": {"__init__", "comm", "launch"},
+    "testbed": {"launch", "config", "settings", "cgroup"},
+    "doctor": {"__init__", "comm", "launch", "cgroup"},
     "launch": set[str](),
-    "run": {"__init__", "config", "pipeline", "strategy", "plan", "comm", "model", "store", "task"},
+    "run": {
+        "__init__",
+        "cgroup",
+        "config",
+        "pipeline",
+        "strategy",
+        "plan",
+        "comm",
+        "model",
+        "store",
+        "task",
+    },
     "config": {"pipeline", "store", "strategy", "comm", "model", "task", "settings"},
     "pipeline": {"comm", "model", "store", "task", "plan", "settings"},
     "strategy": {"plan", "settings"},
@@ -39,11 +52,18 @@ ORDER = {
     "task": {"settings"},
     "__init__": {"model"},  # the one-line loader of a saved adapter
     "settings": set[str](),
+    "cgroup": set[str](),
     "errors": set[str](),  # which everybody may raise
 }
 
 # What the packages that only reckon may use beside Python itself.
-PURE = {"plan": {"numpy", "scipy"}, "strategy": {"numpy", "scipy"}, "launch": {"psutil"}}
+PURE = {
+    "plan": {"numpy", "scipy"},
+    "strategy": {"numpy", "scipy"},
+    "launch": {"psutil"},
+    "cgroup": {"psutil"},
+    "testbed": {"psutil"},
+}
 
 VAGUE = {"util", "utils", "common", "helper", "helpers", "manager", "handler", "base", "misc"}
 

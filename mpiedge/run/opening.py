@@ -11,10 +11,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
-import psutil
 import torch
 
 from mpiedge import __version__
+from mpiedge.cgroup import usable_memory
 from mpiedge.comm.transport import Transport
 from mpiedge.comm.values import agree, check_same, check_same_values, collectively, decided, gather
 from mpiedge.config import RunSettings, flat, located
@@ -210,7 +210,7 @@ def _adapt(settings: RunSettings, blueprint: Blueprint) -> tuple[str, ...]:
 
 def _hosts(transport: Transport) -> tuple[Host, ...]:
     # Boards of one make often have one name: only with the boot they are told apart.
-    row = [socket.gethostname(), _boot(), psutil.virtual_memory().available]
+    row = [socket.gethostname(), _boot(), usable_memory()]
     rows = agree(transport, gather(transport, row))
     machines = [(name, booted) for name, booted, _ in rows]
     return tuple(

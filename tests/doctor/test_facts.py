@@ -4,10 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 import mpiedge
+from mpiedge.cgroup import total_memory
 from mpiedge.doctor import facts as module
 from mpiedge.doctor.facts import Mpi, asked_mpi, facts, first_line
 
@@ -19,7 +19,7 @@ def test_this_process() -> None:
     assert own.versions["mpiedge"] == mpiedge.__version__
     assert "torch" in own.versions
     assert own.mpi.library == "some MPI"
-    assert own.board.memory == psutil.virtual_memory().total
+    assert own.board.memory == total_memory()
     assert 0 < own.board.free <= own.board.memory
     assert own.board.cores >= 1
     assert own.board.processor
