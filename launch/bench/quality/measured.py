@@ -34,7 +34,7 @@ def measure(wanted, data, work):
         "processor": processor,
         "processor_whole": total,
         "tuned": result["tuned_weights"],
-        "cached": len(result["plan"]) == 1 and TECHNIQUES[technique].kept,
+        "cached": TECHNIQUES[technique].kept and not result["plan"][0]["batches"],
     }
     if JOBS[task].test:
         record["test"] = _tested(output, tested_of(run["task"]["name"], data, work))
