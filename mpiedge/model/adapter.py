@@ -35,7 +35,7 @@ def inject(
     if settings.kind == "lora":
         lora.inject_lora(model, settings, family, without)
     elif settings.kind == "parallel":
-        side.inject_side(model, settings, family)
+        side.inject_side(model, settings, family, bool(heads))
     else:
         bottleneck.inject_bottleneck(model, settings, family, without)
     for head in heads:

@@ -25,6 +25,7 @@ from mpiedge.model.families import FAMILIES
 from mpiedge.model.narrow import side_heads
 from mpiedge.model.purpose import Purpose
 from mpiedge.model.settings import AdapterSettings
+from mpiedge.model.side import chosen_merge
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -112,8 +113,10 @@ def _bottleneck_config(settings: AdapterSettings, origin: Origin) -> dict[str, A
 
 
 def _parallel_config(settings: AdapterSettings, origin: Origin) -> dict[str, Any]:
-    # The number of heads shows in no tensor's shape, so what was chosen is written down.
+    # The number of heads shows in no tensor's shape, so what was chosen is written down; the
+    # merge with it.
     widths = FAMILIES[origin.config.model_type].widths(origin.config)
+    settings = replace(settings, merge=chosen_merge(settings.merge, bool(origin.heads)))
     chosen = replace(settings, heads=side_heads(widths, settings.reduction, settings.heads))
     return {"peft_type": PARALLEL, **_about(origin), **_some(chosen, PARALLEL_SETTINGS)}
 

@@ -84,10 +84,11 @@ class AdapterSettings:
         "another token of its row; false is as published",
     )
     merge: str = setting(
-        "none",
+        "auto",
         "parallel: what the head sees; none: the side network's output, add: the model's own with "
-        "the side network's added to it, gate: both, weighed for each feature by a trained gate",
-        choices=("none", "add", "gate"),
+        "the side network's added to it, gate: both, weighed for each feature by a trained gate, "
+        "auto: none for a head that is new, gate for the model's own",
+        choices=("auto", "none", "add", "gate"),
     )
     initial: str = setting(
         "magnitude",

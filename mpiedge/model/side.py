@@ -14,6 +14,7 @@ its row, in b[i] (our design).
 A decoder begins anew at the bridge, and its blocks look at the small encoder's normed output.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -34,7 +35,7 @@ TEMPERATURE = 0.1
 """What a gate's number is divided by; Ladder Side-Tuning's."""
 
 FORMS = ("A", "B")
-MERGES = ("none", "add", "gate")
+MERGES = ("auto", "none", "add", "gate")
 _USUAL, _SPREAD = 0.75, 4.0
 """About what the likeness of a token is, and what makes its spread about one: MiniLM's, on MRPC."""
 
@@ -146,9 +147,15 @@ class SideNetwork(nn.Module):
         return self._rows[end - 1][0].end(self.backbone, side)
 
 
-def inject_side(model: PreTrainedModel, settings: AdapterSettings, family: str) -> None:
-    """Put a side network beside a model, as ``model.side``, and freeze all else."""
+def inject_side(
+    model: PreTrainedModel, settings: AdapterSettings, family: str, new_head: bool
+) -> None:
+    """Put a side network beside a model, as ``model.side``, and freeze all else.
+
+    ``new_head`` is whether the head is trained too.
+    """
     model.requires_grad_(False)
+    settings = replace(settings, merge=chosen_merge(settings.merge, new_head))
     with torch.device("meta"):
         side = SideNetwork(model.config, FAMILIES[family], settings).float()
     for name, parameter in side.named_parameters():
@@ -156,6 +163,13 @@ def inject_side(model: PreTrainedModel, settings: AdapterSettings, family: str) 
     if not next(model.parameters()).is_meta:
         _make_real(side, model)
     model.add_module(SIDE.rstrip("."), side)
+
+
+def chosen_merge(merge: str, new_head: bool) -> str:
+    """What ``auto`` is: a head that is not trained knows no other states than the model's own."""
+    if merge != "auto":
+        return merge
+    return "none" if new_head else "gate"
 
 
 def side_of(model: nn.Module) -> SideNetwork | None:

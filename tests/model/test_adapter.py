@@ -151,7 +151,10 @@ def test_initial_values_are_for_adapters_only(name):
         ({"alpha": -1}, "adapter.alpha: must be at least 1, not -1"),
         ({"bottleneck": 0, "kind": "bottleneck"}, "adapter.bottleneck: must be at least 1, not 0"),
         ({"kind": "parallel", "form": "C"}, "adapter.form: C is not known; choose one of A, B"),
-        ({"kind": "parallel", "merge": "sum"}, "adapter.merge: sum is not known; choose one of n"),
+        (
+            {"kind": "parallel", "merge": "sum"},
+            "adapter.merge: sum is not known; choose one of auto, n",
+        ),
         ({"kind": "parallel", "reduction": 0}, "adapter.reduction: must be at least 1, not 0"),
         ({"dropout": 1.0}, "adapter.dropout: must be at least 0 and below 1, not 1.0"),
         ({"dropout": -0.1}, "adapter.dropout: must be at least 0 and below 1, not -0.1"),
