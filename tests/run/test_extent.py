@@ -55,9 +55,7 @@ def test_clients_examples_are_counted_for_each(bert: Path, requests: Path) -> No
     chosen = settings(bert, requests, strategy={"name": "ring"})
 
     def body(transport: ThreadTransport) -> None:
-        found.append(
-            counted(open_run(settings(bert, requests, strategy={"name": "ring"}), transport))
-        )
+        found.append(counted(open_run(chosen, transport)))
         transport.close()
 
     run_ranks(2, body, timeout=30)
