@@ -25,6 +25,7 @@ ORDER = {
         "config",
         "settings",
         "store",
+        "strategy",
         "testbed",
     },
     "testbed": {"launch", "config", "settings", "cgroup"},

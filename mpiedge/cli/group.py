@@ -23,6 +23,7 @@ COMMANDS = {
     "train": Entry("mpiedge.cli.train:train", "Fine-tune a model as a run file says."),
     "evaluate": Entry("mpiedge.cli.evaluate:evaluate", "Score a trained adapter again."),
     "predict": Entry("mpiedge.cli.predict:predict", "Use a trained adapter on new text."),
+    "plan": Entry("mpiedge.cli.plan:plan", "Say what a run would do and need."),
     "launch": Entry("mpiedge.cli.launch:launch", "Run one of these commands over MPI."),
     "testbed": Entry("mpiedge.cli.testbed:testbed", "Emulate a cluster on this machine."),
     "cache": Entry("mpiedge.cli.cache:cache", "List, verify or remove stored activations."),

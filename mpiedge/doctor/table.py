@@ -36,7 +36,7 @@ def as_json(report: Report) -> str:
 
 def as_text(report: Report) -> str:
     """The report in plain lines."""
-    parts = [_plain(sheet) for sheet in sheets(report)]
+    parts = [plain(sheet) for sheet in sheets(report)]
     problems = [f"WRONG: {each.problem}\n  mend: {each.repair}" for each in report.findings]
     return "\n\n".join([*parts, "\n".join(problems) or WELL])
 
@@ -45,15 +45,20 @@ def draw(report: Report, screen: TextIO) -> None:
     """The report on a terminal."""
     console = Console(file=screen)
     for sheet in sheets(report):
-        table = Table(*sheet.head, title=sheet.title, title_justify="left", title_style="bold")
-        for row in sheet.rows:
-            table.add_row(*row)
-        console.print(table)
+        console.print(ruled(sheet))
     for finding in report.findings:
         console.print(f"✗ {finding.problem}", style="red", markup=False)
         console.print(f"  {finding.repair}", markup=False)
     if not report.findings:
         console.print(WELL, style="green")
+
+
+def ruled(sheet: Sheet) -> Table:
+    """A table with lines around it, for a terminal."""
+    table = Table(*sheet.head, title=sheet.title, title_justify="left", title_style="bold")
+    for row in sheet.rows:
+        table.add_row(*row)
+    return table
 
 
 def sheets(report: Report) -> list[Sheet]:
@@ -102,7 +107,8 @@ def _links(links: Sequence[Link]) -> Sheet:
     return Sheet("Links", ("ranks", "latency, us", "MB/s"), tuple(rows))
 
 
-def _plain(sheet: Sheet) -> str:
+def plain(sheet: Sheet) -> str:
+    """A table in lines, its columns under one another."""
     table = (sheet.head, *sheet.rows)
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = (

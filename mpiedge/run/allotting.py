@@ -13,8 +13,15 @@ from mpiedge.plan.partition import PartitionPlan, Stage
 from mpiedge.run.local_work import Done
 from mpiedge.run.opening import Opened
 from mpiedge.run.planning import cost_of
-from mpiedge.strategy.allotment import Allotment, Client, allot, check_clients, problem
-from mpiedge.strategy.blocks import Block, Table, blocks_of, table, whole
+from mpiedge.strategy.allotment import (
+    Allotment,
+    Client,
+    allot,
+    check_clients,
+    everybody,
+    problem,
+)
+from mpiedge.strategy.blocks import Block, blocks_of, table, whole
 from mpiedge.strategy.roles import SERVER, roles
 from mpiedge.strategy.strategy import Rounds
 
@@ -46,7 +53,7 @@ class Allotting:
     def __init__(self, opened: Opened, kind: Rounds, sizes: Sequence[int], work: Work) -> None:
         self._opened, self._kind, self._sizes, self._rounds = opened, kind, sizes, work.rounds
         self._settings = opened.settings.strategy
-        self._home = roles(self._settings, opened.transport.size).home
+        self._home = roles(self._settings, len(opened.hosts)).home
         cost = cost_of(opened)
         self._clients = first_clients(opened, len(sizes))
         self.blocks = blocks_for(opened, kind, len(sizes))
@@ -145,7 +152,7 @@ def first_clients(opened: Opened, count: int) -> list[Client]:
 
     Clients on one rank share its speed and its memory.
     """
-    settings, size = opened.settings.strategy, opened.transport.size
+    settings, size = opened.settings.strategy, len(opened.hosts)
     check_clients(settings, count)
     cost, home = cost_of(opened), roles(settings, size).home
     found = []
@@ -166,21 +173,6 @@ def blocks_for(opened: Opened, kind: Rounds, clients: int) -> tuple[Block, ...]:
     if kind is Rounds.WEIGHTS:
         return (tuple(tuned),)
     return blocks_of(tuned, head, settings.blocks or min(clients // settings.replicas, below))
-
-
-def everybody(each: Table, clients: list[Client], absent: frozenset[int]) -> Allotment:
-    """All clients that are there do all of it, with equal shares of the uplink."""
-    there = [client not in absent for client in range(len(clients))]
-    share = 1.0 / max(1, sum(there))
-    times = [
-        each.seconds[0] / client.speed + each.payload[0] / max(share * client.uplink, 1e-9)
-        for client, here in zip(clients, there, strict=True)
-        if here
-    ]
-    blocks = tuple(0 if here else -1 for here in there)
-    return Allotment(
-        blocks, tuple(share if here else 0.0 for here in there), max(times, default=0.0)
-    )
 
 
 def _named(blocks: Sequence[Block]) -> str:

@@ -8,9 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from mpiedge.comm.values import collectively, decided
-from mpiedge.config import RunSettings
 from mpiedge.pipeline.feed import Order, dealt, shuffled
-from mpiedge.pipeline.settings import TrainingSettings
 from mpiedge.run import planning
 from mpiedge.run.allotting import Allotting, Work
 from mpiedge.run.caching import Caches, check_room, has_most, open_caches
@@ -19,12 +17,13 @@ from mpiedge.run.clock import Clock
 from mpiedge.run.entrances import Entrances
 from mpiedge.run.evaluation import portions
 from mpiedge.run.examples import Examples, Survey, count, read, survey
+from mpiedge.run.extent import clients_clock, clock_of
 from mpiedge.run.intake import Intake
 from mpiedge.run.journal import Journal
 from mpiedge.run.kept import Kept
 from mpiedge.run.opening import Opened
 from mpiedge.run.pool import Pool, pooled
-from mpiedge.strategy.registry import AT_CLIENTS, IN_ROUNDS, POOLING, RECORDING
+from mpiedge.strategy.registry import AT_CLIENTS, POOLING, RECORDING
 from mpiedge.strategy.roles import SERVER
 from mpiedge.strategy.strategy import Phase, Rounds
 from mpiedge.task.sampler import Batch
@@ -87,7 +86,7 @@ def prepare(opened: Opened, journal: Journal) -> Prepared:
         return _at_clients(opened, journal)
     collectively(transport, lambda: check_none(opened.settings))
     counts = count(opened)
-    clock = _clock(training, counts.train)
+    clock = clock_of(training, counts.train)
     # What is never read back is only recorded for a later run.
     wanted = clock.steps > clock.epoch or opened.settings.cache.keep
     records = opened.settings.strategy.name in RECORDING and wanted
@@ -111,15 +110,12 @@ def prepare(opened: Opened, journal: Journal) -> Prepared:
 
 def _at_clients(opened: Opened, journal: Journal) -> Prepared:
     """The same where examples stay with their clients, which read them themselves."""
-    settings, training = opened.settings, opened.settings.training
+    settings = opened.settings
     files = settings.task.client_files
     counts = count(opened, ("validation",) if files else ("train", "validation"))
     examples = read(opened, homes(opened) | {SERVER}, counts)
     clients = read_clients(opened, examples.train, lengths=settings.strategy.prefix_cache)
-    batches = clients.batches(training.batch_size)
-    clock = replace(_clock(training, sum(clients.sizes)), batches=sum(batches))
-    if settings.strategy.name in IN_ROUNDS:
-        clock = _of_rounds(settings, clock, len(clients.sizes))
+    clock = clients_clock(settings, clients.sizes)
     phases = _planned(opened, clock, None, clients)
     size = len(phases[0].plan.micro_batches)
     for line in (*planning.described(opened, phases), *_round(opened, phases, clients)):
@@ -143,13 +139,6 @@ def _round(opened: Opened, phases: Sequence[Phase], clients: Clients) -> list[st
     return [str(line) for line in first]
 
 
-def _of_rounds(settings: RunSettings, clock: Clock, clients: int) -> Clock:
-    """Rounds as updates: in each of them every client trains on a batch, or on several."""
-    steps = settings.strategy.local_steps if settings.strategy.name == "fedlora" else 1
-    size = steps * settings.training.batch_size * clients
-    return replace(clock, batch_size=size, batches=0)
-
-
 def _pooling(opened: Opened, journal: Journal) -> Prepared:
     """The same where clients' examples are trained on together, as what their devices make."""
     settings, training = opened.settings, opened.settings.training
@@ -158,7 +147,7 @@ def _pooling(opened: Opened, journal: Journal) -> Prepared:
     read_here = read(opened, homes(opened) | {SERVER}, counts)
     clients = read_clients(opened, read_here.train, lengths=False)
     pool = pooled(opened, clients)
-    clock = _clock(training, len(pool.lengths))
+    clock = clock_of(training, len(pool.lengths))
     extent = planning.Extent(
         batches=clock.steps,
         micro_batches=planning.micro_batches(training, clock.examples),
@@ -227,13 +216,3 @@ def _passes(opened: Opened, surveys: Mapping[Split, Survey]) -> dict[Split, tupl
         "train": tuple(part for k in batches for part in order.batch(k)),
         "validation": portions(surveys["validation"].lengths, training.micro_batch_size),
     }
-
-
-def _clock(training: TrainingSettings, examples: int) -> Clock:
-    return Clock(
-        examples,
-        training.batch_size,
-        training.epochs,
-        training.max_steps,
-        training.evaluate_every,
-    )

@@ -70,10 +70,33 @@ def problem(
 
 def allot(settings: StrategySettings, of: Problem, seed: int) -> Allotment:
     """The round by the scheme that the settings name; raises Infeasible when there is none."""
-    name = settings.allocation
-    if name == "jbba" and settings.solver == "dual":
-        name = "jbba-dual"
+    return by(chosen(settings), settings, of, seed)
+
+
+def chosen(settings: StrategySettings) -> str:
+    """The name of the scheme that the settings ask for."""
+    dual = settings.allocation == "jbba" and settings.solver == "dual"
+    return "jbba-dual" if dual else settings.allocation
+
+
+def by(name: str, settings: StrategySettings, of: Problem, seed: int) -> Allotment:
+    """The round by the scheme of that name; raises Infeasible when there is none."""
     return _allotment(scheme(name)(of, seed), settings.replicas)
+
+
+def everybody(each: Table, clients: Sequence[Client], absent: frozenset[int]) -> Allotment:
+    """All clients that are there do all of it, with equal shares of the uplink."""
+    there = [client not in absent for client in range(len(clients))]
+    share = 1.0 / max(1, sum(there))
+    times = [
+        each.seconds[0] / client.speed + each.payload[0] / max(share * client.uplink, 1e-9)
+        for client, here in zip(clients, there, strict=True)
+        if here
+    ]
+    blocks = tuple(0 if here else -1 for here in there)
+    return Allotment(
+        blocks, tuple(share if here else 0.0 for here in there), max(times, default=0.0)
+    )
 
 
 def _allotment(found: Allocation, replicas: int) -> Allotment:

@@ -1,0 +1,38 @@
+"""``mpiedge plan``: what a run would be, on devices that need not be here."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run_file", type=click.Path(path_type=Path), metavar="RUN.toml")
+@click.option(
+    "--ranks",
+    type=click.IntRange(min=1),
+    default=None,
+    metavar="N",
+    help="Plan for N devices like this one; left out: for the ranks that were started.",
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Replace one setting of the run file, as in strategy.blocks=4; may be repeated.",
+)
+@click.option("--json", "for_program", is_flag=True, help="Print the plan as JSON.")
+def plan(
+    run_file: Path, ranks: int | None, overrides: tuple[str, ...], *, for_program: bool
+) -> None:
+    """Say what a run of RUN.toml would do and need, before any weights are read.
+
+    \b
+    mpiedge plan run.toml --ranks 4
+    mpiedge launch --hostfile hostfiles/jetson-4 -- plan run.toml
+
+    For deft and fedlora: what each block takes on each client, and the first round by every scheme.
+    """
+    from mpiedge.cli import planned  # noqa: PLC0415 - not for --help
+
+    planned.plan_as_rank(run_file, overrides, ranks or 0, for_program=for_program)
