@@ -5,7 +5,7 @@
 
 A device that has no client in a round hears nothing of it and sends nothing.  With a deadline the
 server goes on without a client that has not answered; its late reply is thrown away when it comes,
-and until then it is given no work.
+and until then it is given no work, unless there are not enough others for all blocks.
 """
 
 import json
@@ -20,6 +20,7 @@ from torch import Tensor
 from mpiedge.comm.pacing import pieces, send_pieces
 from mpiedge.comm.pause import Pause
 from mpiedge.comm.transport import Kind, Tag
+from mpiedge.plan.balance import Infeasible
 from mpiedge.run.allotting import Allotting, Task, Work
 from mpiedge.run.clients import Clients
 from mpiedge.run.local_work import Done, LocalWork
@@ -59,16 +60,12 @@ class Cooperation:
             return
         for number in updates:
             heard(number, self._round(number))
-        for reply in self._late:
-            self._wait(reply)
-        self._late.clear()
+        self._forget_late()
         for device in self._here.phase.feeders:
             self._order(device.rank, [], ())
 
     def _round(self, number: int) -> float:
-        self._late = [reply for reply in self._late if self._come(reply) is None]
-        absent = frozenset(reply.task.client for reply in self._late)
-        tasks = self.allotting.tasks(number, absent)
+        tasks = self._tasks(number)
         start, names = time.monotonic(), sorted(self._opened.tuned)
         weights = [_flat([self._weights()[name].detach().cpu() for name in names])]
         awaited = []
@@ -78,6 +75,23 @@ class Cooperation:
         done.update(self._collected(awaited, start))
         self.allotting.measured(done, time.monotonic() - start)
         return self._merged(number, done)
+
+    def _tasks(self, number: int) -> list[Task]:
+        """What there is to do in a round; if that needs those who are late, they are waited for."""
+        self._late = [reply for reply in self._late if self._come(reply) is None]
+        try:
+            return self.allotting.tasks(number, frozenset(late.task.client for late in self._late))
+        except Infeasible:
+            if not self._late:
+                raise
+            self._forget_late()
+            return self.allotting.tasks(number, frozenset())
+
+    def _forget_late(self) -> None:
+        """Throw away every reply that is late, when it has come."""
+        for reply in self._late:
+            self._wait(reply)
+        self._late.clear()
 
     def _own(self, task: Task) -> Done:
         """The work of a client that is at home on the server, whose weights stay as they are."""

@@ -2,7 +2,8 @@
 
     python observed.py FOLDER SPEEDS COUNT train RUN.toml ...
 
-Rank r of SPEEDS computes at that part of this machine's speed: it sleeps after each piece of work.
+Rank r of SPEEDS computes at that part of this machine's speed: it sleeps after each piece of work,
+by what the work took of the processor, so that other work on this machine matters little.
 With COUNT 1 torch's counter runs along, which slows the work itself, so that either time or
 operations are measured.  FOLDER/rank-r.json gets the operations: two for a multiplication with its
 addition, of matrix products and attention only, as torch.utils.flop_counter counts them.
@@ -26,9 +27,10 @@ def slowed(sound, speed):
     """The same work, and then the sleep that makes it as slow as it would be there."""
 
     def work(*given, **named):
-        start = time.perf_counter()
+        start, spent = time.perf_counter(), time.thread_time()
         result = sound(*given, **named)
-        time.sleep((time.perf_counter() - start) * (1 / speed - 1))
+        there = (time.thread_time() - spent) / speed
+        time.sleep(max(0.0, start + there - time.perf_counter()))
         return result
 
     return work
