@@ -24,6 +24,7 @@ ORDER = {
         "comm",
         "config",
         "settings",
+        "plan",
         "store",
         "strategy",
         "testbed",

@@ -31,7 +31,8 @@ def plan(
     mpiedge plan run.toml --ranks 4
     mpiedge launch --hostfile hostfiles/jetson-4 -- plan run.toml
 
-    For deft and fedlora: what each block takes on each client, and the first round by every scheme.
+    Who has which layers, memory by kind, seconds, messages and disk; for deft and fedlora also what
+    each block takes on each client, and the first round by every scheme.
     """
     from mpiedge.cli import planned  # noqa: PLC0415 - not for --help
 

@@ -10,15 +10,14 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from mpiedge.cli.plan_sheets import notes, sheets
 from mpiedge.cli.ranks import as_rank
-from mpiedge.cli.round_sheets import notes, sheets
 from mpiedge.comm.transport import Transport
 from mpiedge.comm.values import collectively
 from mpiedge.config import RunSettings, read
 from mpiedge.doctor.table import Sheet, plain, ruled
 from mpiedge.launch.terminal import terminal
-from mpiedge.run.comparing import as_values, first_round
-from mpiedge.run.extent import counted
+from mpiedge.run.foresight import foresee, values
 from mpiedge.run.imagined import imagined
 from mpiedge.run.opening import open_run
 
@@ -31,14 +30,11 @@ def plan_as_rank(
     def work(settings: RunSettings, transport: Transport) -> None:
         opened = open_run(settings, transport, run_file.parent)
         opened = collectively(transport, lambda: imagined(opened, ranks))
-        extent = counted(opened).extent
-        found = collectively(
-            transport, lambda: first_round(opened, len(extent.clients), extent.micro_batches)
-        )
+        found = foresee(opened)
         if transport.rank:
             return
         if for_program:
-            click.echo(json.dumps({"round": as_values(found)}, indent=2))
+            click.echo(json.dumps(values(found), indent=2))
         else:
             _print(sheets(found), notes(found))
 

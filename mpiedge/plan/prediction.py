@@ -100,14 +100,15 @@ def predict(part: Part) -> Prediction:
     timeline = execute(plan, order, cost, _summing(plan, cost))
     seconds = timeline.makespan
     uses = {
-        rank: Use(busy, busy / seconds if seconds else 0.0, _memory(part, rank, spans))
+        rank: Use(busy, busy / seconds if seconds else 0.0, needed(part, rank, spans))
         for rank, spans in timeline.by_rank.items()
         for busy in (timeline.busy(rank),)
     }
     return Prediction(timeline, uses, _sent(part))
 
 
-def _memory(part: Part, rank: int, spans: tuple[Span, ...]) -> Memory:
+def needed(part: Part, rank: int, spans: tuple[Span, ...]) -> Memory:
+    """What a rank needs at most while it does these spans of a part, in bytes by kind."""
     layers = [part.cost.layers[i] for i in part.plan.layers_of(rank)]
     trained = [i for i, ranks in part.plan.trainers.items() if rank in ranks]
     tuned = sum(part.cost.layers[i].tuned for i in trained)

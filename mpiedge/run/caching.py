@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -62,9 +63,7 @@ class SplitCache:
     @property
     def counts(self) -> list[Counts]:
         """The tokens of each example."""
-        return [
-            Counts(*pair) for pair in zip(self.survey.sources, self.survey.targets, strict=True)
-        ]
+        return self.survey.tokens
 
     @property
     def examples(self) -> Examples:
@@ -126,9 +125,7 @@ def open_caches(
         task="".join(surveys[split].digest for split in sorted(surveys)),
         dtype=settings.cache.dtype,
     )
-    layers = blueprint.num_layers - 1
-    bridge = layers if blueprint.bridge is None else blueprint.bridge
-    layout = Layout(layers, blueprint.config.hidden_size, bridge, settings.cache.dtype)
+    layout = layout_of(opened)
     home = every / key.name
     # Where no decoder stands apart; one that does is always padded on the right.
     alone = blueprint.bridge is None and blueprint.family.stacks[0].causal
@@ -141,7 +138,7 @@ def open_caches(
 
     def whole() -> Caches:
         if opened.host.place == 0:
-            describe(home, _description(opened, surveys, layers))
+            describe(home, _description(opened, surveys, layout.layers))
             if settings.cache.keep:
                 (home / _KEPT).touch()
         return Caches(home, split("train"), split("validation"))
@@ -188,28 +185,49 @@ def settle(opened: Opened, one: SplitCache, plan: PartitionPlan) -> int:
 def check_room(opened: Opened, caches: Caches, phases: Sequence[Phase]) -> None:
     """Raise BadInput where a disk has less room than its ranks will need; called by all."""
     transport, home = opened.transport, caches.home
-    needed = sum(_growth(one, phases, transport.rank) for one in caches.splits)
+    needed = sum(_stored(one).growth(phases, transport.rank) for one in caches.splits)
     disk = [opened.host.name, home.stat().st_dev, needed]
     disks = agree(transport, gather(transport, disk))
     together = sum(size for host, device, size in disks if [host, device] == disk[:2])
     collectively(transport, lambda: check_space(home, together, caches.train.cache.layout))
 
 
-def _growth(one: SplitCache, phases: Sequence[Phase], rank: int) -> int:
-    """The most bytes that a rank's part of a cache will take on the disk, beside what is there."""
-    recorded = recorded_by(phases[0].plan, one.order, one.layers)
-    # With nothing to replay, everything stays where it was recorded.
-    owners = [owned_by(phase.plan, one.order) for phase in phases[1:]]
-    moved = [each for owned in owners for each in transfers(recorded, owned, one.layers)]
-    here = [held for held in recorded if held.rank == rank]
-    coming = [Holding(rank, each.layers, each.examples) for each in moved if each.dest == rank]
-    counts, there = one.counts, set(one.cache.complete(one.layers).tolist())
-    return sum(
-        one.cache.layout.total_bytes(
-            (counts[e] for e in held.examples if int(e) not in there), held.layers
+class Stored(NamedTuple):
+    """A split as it will be stored: how, in which order it comes, and what of it is there."""
+
+    layout: Layout
+    order: tuple[Batch, ...]
+    counts: list[Counts]  # the tokens of each example
+    there: frozenset[int] = frozenset()
+
+    def growth(self, phases: Sequence[Phase], rank: int) -> int:
+        """The most bytes that a rank's part will take on the disk, beside what is there."""
+        layers = range(self.layout.layers)
+        recorded = recorded_by(phases[0].plan, self.order, layers)
+        # With nothing to replay, everything stays where it was recorded.
+        owners = [owned_by(phase.plan, self.order) for phase in phases[1:]]
+        moved = [each for owned in owners for each in transfers(recorded, owned, layers)]
+        here = [held for held in recorded if held.rank == rank]
+        coming = [Holding(rank, each.layers, each.examples) for each in moved if each.dest == rank]
+        return sum(
+            self.layout.total_bytes(
+                (self.counts[e] for e in held.examples if int(e) not in self.there), held.layers
+            )
+            for held in (*here, *coming)
         )
-        for held in (*here, *coming)
-    )
+
+
+def layout_of(opened: Opened) -> Layout:
+    """How a run's activations are stored."""
+    blueprint = opened.blueprint
+    layers = blueprint.num_layers - 1
+    bridge = layers if blueprint.bridge is None else blueprint.bridge
+    return Layout(layers, blueprint.config.hidden_size, bridge, opened.settings.cache.dtype)
+
+
+def _stored(one: SplitCache) -> Stored:
+    there = frozenset(one.cache.complete(one.layers).tolist())
+    return Stored(one.cache.layout, one.order, one.counts, there)
 
 
 def _description(opened: Opened, surveys: Mapping[Split, Survey], layers: int) -> Description:

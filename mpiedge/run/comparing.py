@@ -12,7 +12,7 @@ from mpiedge.run.allotting import blocks_for, first_clients
 from mpiedge.run.opening import Opened
 from mpiedge.run.planning import cost_of
 from mpiedge.strategy.allotment import Allotment, Client
-from mpiedge.strategy.blocks import Block, table, whole
+from mpiedge.strategy.blocks import Block, Table, table, whole
 from mpiedge.strategy.comparison import FEDLORA, Comparison, compare
 from mpiedge.strategy.registry import IN_ROUNDS
 from mpiedge.strategy.roles import roles
@@ -28,21 +28,23 @@ class Round:
     clients: tuple[Client, ...]
     homes: tuple[int, ...]  # the rank of each client
     steps: int  # of a client in FedLoRA's round; in the others' one
+    full: Table  # what FedLoRA's round takes, in which a client tunes all layers
     found: Comparison
 
 
-def first_round(opened: Opened, clients: int, micro_batches: int) -> Round:
+def first_round(opened: Opened, clients: int, micro_batches: int, filling: float = 1.0) -> Round:
     """The first round with so many clients, and micro-batches of a client's batch.
 
-    Raises BadInput for a strategy without rounds, or settings that no round can have.
+    Computing takes ``filling`` times what it does for micro-batches as large as can be.  Raises
+    BadInput for a strategy without rounds, or settings that no round can have.
     """
     settings = opened.settings.strategy
     if settings.name not in IN_ROUNDS:
         raise BadInput(f"strategy {settings.name} has no rounds; use one of {sorted(IN_ROUNDS)}")
     cost, known = cost_of(opened), first_clients(opened, clients)
     blocks = blocks_for(opened, Rounds.GRADIENTS, clients)
-    each = table(cost, blocks, micro_batches)
-    full = whole(cost, micro_batches, settings.local_steps)
+    each = _shorter(table(cost, blocks, micro_batches), filling)
+    full = _shorter(whole(cost, micro_batches, settings.local_steps), filling)
     home = roles(settings, len(opened.hosts)).home
     return Round(
         blocks=blocks,
@@ -50,8 +52,13 @@ def first_round(opened: Opened, clients: int, micro_batches: int) -> Round:
         clients=tuple(known),
         homes=tuple(home(client) for client in range(clients)),
         steps=settings.local_steps,
+        full=full,
         found=compare(settings, each, full, known, seed=opened.settings.training.seed),
     )
+
+
+def _shorter(one: Table, filling: float) -> Table:
+    return one._replace(seconds=tuple(filling * seconds for seconds in one.seconds))
 
 
 def as_values(one: Round) -> dict[str, Any]:

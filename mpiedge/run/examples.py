@@ -8,6 +8,7 @@ from typing import NamedTuple
 from mpiedge.comm.values import collectively, decided, gather
 from mpiedge.errors import BadInput
 from mpiedge.run.opening import Opened
+from mpiedge.store.layout import Counts as Tokens
 from mpiedge.task.task import Encoded, Split
 
 
@@ -30,6 +31,11 @@ class Survey(NamedTuple):
     def size(self) -> int:
         """How many examples there are."""
         return len(self.lengths)
+
+    @property
+    def tokens(self) -> list[Tokens]:
+        """The tokens of each example."""
+        return [Tokens(*pair) for pair in zip(self.sources, self.targets, strict=True)]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from mpiedge.comm.values import collectively, decided
-from mpiedge.pipeline.feed import Order, dealt, shuffled
+from mpiedge.pipeline.feed import Order
 from mpiedge.run import planning
 from mpiedge.run.allotting import Allotting, Work
 from mpiedge.run.caching import Caches, check_room, has_most, open_caches
@@ -17,7 +17,7 @@ from mpiedge.run.clock import Clock
 from mpiedge.run.entrances import Entrances
 from mpiedge.run.evaluation import portions
 from mpiedge.run.examples import Examples, Survey, count, read, survey
-from mpiedge.run.extent import clients_clock, clock_of
+from mpiedge.run.extent import clients_clock, clock_of, order_of
 from mpiedge.run.intake import Intake
 from mpiedge.run.journal import Journal
 from mpiedge.run.kept import Kept
@@ -91,7 +91,7 @@ def prepare(opened: Opened, journal: Journal) -> Prepared:
     wanted = clock.steps > clock.epoch or opened.settings.cache.keep
     records = opened.settings.strategy.name in RECORDING and wanted
     surveys: dict[Split, Survey] = {s: survey(opened, s) for s in _SPLITS if records}
-    caches = open_caches(opened, surveys, _passes(opened, surveys)) if records else None
+    caches = open_caches(opened, surveys, passes(opened, surveys)) if records else None
     with ExitStack() as undo:
         if caches is not None:
             undo.callback(caches.close)
@@ -194,19 +194,7 @@ def _planned(
     return planning.plan_run(opened, extent)
 
 
-def order_of(opened: Opened, lengths: Sequence[int]) -> Order:
-    """The order of training examples of these lengths.
-
-    Beside a frozen model an example keeps its place in the batch, since what is stored of it lies
-    on the rank that trains that place.
-    """
-    training = opened.settings.training
-    size = planning.micro_batches(training, len(lengths))
-    make = dealt if opened.settings.adapter.kind == "parallel" else shuffled
-    return make(lengths, training.batch_size, size, training.seed)
-
-
-def _passes(opened: Opened, surveys: Mapping[Split, Survey]) -> dict[Split, tuple[Batch, ...]]:
+def passes(opened: Opened, surveys: Mapping[Split, Survey]) -> dict[Split, tuple[Batch, ...]]:
     """For each split the micro-batches of one pass over it, as every rank numbers them."""
     training = opened.settings.training
     lengths = surveys["train"].lengths

@@ -87,3 +87,22 @@ def test_two_ranks_over_mpi(folder: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert [client["rank"] for client in json.loads(done.stdout)["round"]["clients"]] == [1]
+
+
+def test_a_pipeline_in_tables(folder: Path) -> None:
+    words = (str(folder / "deft.toml"), "--set", "strategy.name=pipeline", "--ranks", "2")
+    text = said(*words)
+    ranks = text.split("Ranks")[1].splitlines()[2:4]
+    assert [row.split()[:3] for row in ranks] == [["0", "device", "0"], ["1", "device", "1"]]
+    assert "0 to 1  activation" in text
+    assert "time: " in text
+    found = json.loads(said(*words, "--json"))
+    assert found["fits"]
+    assert [group["ranks"] for group in found["phases"][0]["groups"]] == [[0], [1]]
+
+
+def test_a_ring_whose_depths_look_alike_is_one_row(folder: Path) -> None:
+    words = ("--set", "strategy.name=ring", "--set", "strategy.interval=1", "--ranks", "2")
+    text = said(str(folder / "deft.toml"), *words)
+    layout = text.split("Ranks")[0]
+    assert layout.count("computed") == 1
