@@ -45,6 +45,7 @@ class Work(NamedTuple):
 
     rounds: int  # of the run
     micro_batches: int  # of a client's batch
+    before: Mapping[str, Any] = {}  # noted in the checkpoint that the run goes on from
 
 
 class Allotting:
@@ -63,7 +64,9 @@ class Allotting:
             self.table = table(cost, self.blocks, work.micro_batches)
         self._planned: Allotment | None = None
         self._absent = frozenset[int]()
-        self._speeds: dict[int, float] = {}
+        self._speeds = dict[int, float](work.before.get("speeds", ()))
+        if planned := work.before.get("planned"):
+            self._planned = Allotment(tuple(planned[0]), tuple(planned[1]), planned[2])
         self._predicted, self._took = list[float](), list[float]()
 
     def tasks(self, number: int, absent: frozenset[int]) -> list[Task]:
@@ -133,6 +136,15 @@ class Allotting:
             "block_of_client": list(planned),
             "bytes_up": [self.table.payload[b] if b >= 0 else 0 for b in planned],
         }
+
+    def noted(self) -> dict[str, Any]:
+        """What a checkpoint has to say, as plain values: a plan holds until the next is made.
+
+        One that was made without some clients does not: they may be back.
+        """
+        planned = None if self._absent else self._planned
+        row = [planned.blocks, planned.shares, planned.seconds] if planned else None
+        return {"planned": row, "speeds": list(self._speeds.items())}
 
     def _plan(self, number: int, absent: frozenset[int]) -> Allotment:
         if self._settings.replan and len(self._speeds) > 0 and not self._settings.speeds:

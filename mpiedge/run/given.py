@@ -38,3 +38,5 @@ class Given(NamedTuple):
     """Makes updates in rounds instead of by a schedule; tells rank 0 the loss of each."""
     facts: Callable[[], dict[str, Any]] = _no_facts
     """What the result is to say of them."""
+    noted: Callable[[], dict[str, Any]] = _no_facts
+    """What a checkpoint has to say of them, as plain values; of rank 0 alone it counts."""

@@ -5,7 +5,8 @@ After this nothing that a user gave can be wrong.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from mpiedge.comm.values import collectively, decided
 from mpiedge.pipeline.feed import Order
@@ -47,6 +48,7 @@ class Prepared:
     pool: Pool | None = None  # all examples, where clients' are trained on together
     intake: Intake | None = None  # what has come of them to the server
     smashed: Kept | None = None  # what is kept of that
+    before: Mapping[str, Any] = field(default_factory=dict)  # of `Given.noted`, in a checkpoint
     say: Callable[[str], object] = str  # a sentence for the user, while the run goes on
 
     @property

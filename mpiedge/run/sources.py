@@ -46,9 +46,10 @@ def _of_clients(run: Prepared, here: Entered, updates: range) -> Iterator[Given]
     assert run.clients is not None
     phase = here.phase
     if phase.rounds is not Rounds.NONE:
-        made = Work(run.clock.steps, run.size)
+        made = Work(run.clock.steps, run.size, run.before)
         together = Cooperation(run.opened, here, run.clients, made)
-        yield Given(nothing, rounds=together.rounds, facts=together.allotting.facts)
+        allotting = together.allotting
+        yield Given(nothing, rounds=together.rounds, facts=allotting.facts, noted=allotting.noted)
         return
     rota = Rota(run.opened, run.clients, run.size)
     feed, kept = ClientFeed(run.opened, run.clients, rota, run.size), run.entrances

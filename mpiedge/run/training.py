@@ -39,6 +39,7 @@ def train(opened: Opened, checkpoints: Checkpoints, resumed: Resumed | None = No
     run = prepare(opened, journal)
     if resumed is not None:
         collectively(opened.transport, lambda: check_extent(run, resumed))
+        run = replace(run, before=resumed.facts.get("given", {}))
     with run.kept():
         here, position = None, resumed.position if resumed else Position()
         done, level, losses = position.done, position.level, list(position.losses)
@@ -119,7 +120,9 @@ def _work(
             if phase.watch and agree(run.opened.transport, phase.watch.plateau(losses)):
                 return portion.stop, phase.level + 1
             heard = tuple(losses[-2 * phase.watch.patience :]) if phase.watch else ()
-            checkpoints.offer(here, Position(portion.stop, phase.level, heard), facts_of(run))
+            if portion.stop < clock.steps:  # else all is done, and only has to be saved
+                facts = {**facts_of(run), "given": given.noted()}
+                checkpoints.offer(here, Position(portion.stop, phase.level, heard), facts)
         if told := given.facts():
             journal.facts["rounds"] = told
     return updates.stop, phase.level

@@ -94,6 +94,37 @@ def test_going_on_gives_the_same_weights_on_another_number_of_ranks(
     assert [e["examples"] for e in went_on.result["epochs"]] == [90, 90, 90]
 
 
+@pytest.mark.parametrize("update", [3, 9])
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        {"name": "deft", "clients": 3, "replan": 0},
+        {"name": "deft", "clients": 4, "blocks": 2, "replan": 5, "allocation": "random-equal"},
+        {"name": "fedlora", "clients": 3, "local_steps": 2},
+    ],
+)
+def test_rounds_go_on_as_they_were_planned(
+    strategy: dict[str, Any], update: int, plug: Any, files: Files, tmp_path: Path
+) -> None:
+    often, training = {"every": 3, "seconds": 0.0}, {"epochs": 9, "max_steps": 12}
+    chosen = settings(*files, strategy=strategy, training=training, checkpoint=often)
+    whole = run(chosen, 2, tmp_path / "whole")
+    plug(update)
+    with pytest.raises(Interrupted):
+        run(chosen, 2, tmp_path / "parted")
+    plug(0)
+    went_on = run(chosen, 3, tmp_path / "parted", resume=True)
+    assert difference(whole, went_on) < 1e-5
+    assert went_on.losses == pytest.approx(whole.losses, rel=1e-4)
+    assert went_on.result["metrics"] == pytest.approx(whole.result["metrics"], rel=1e-4)
+
+
+def test_no_checkpoint_is_left_that_nothing_follows(files: Files, tmp_path: Path) -> None:
+    often = {"every": 4, "seconds": 0.0}
+    run(settings(*files, strategy={"name": "pipeline"}, checkpoint=often), 1, tmp_path)
+    assert {part.update for part in parts_in(tmp_path / FOLDER)} == {16, 20}
+
+
 def _parted(plug: Any, files: Files, folder: Path, update: int = 10) -> Any:
     chosen = settings(*files, strategy={"name": "pipeline"}, checkpoint=OFTEN)
     plug(update)
