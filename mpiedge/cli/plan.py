@@ -15,6 +15,12 @@ import click
     help="Plan for N devices like this one; left out: for the ranks that were started.",
 )
 @click.option(
+    "--strategy",
+    default="",
+    metavar="NAME|auto",
+    help="Another strategy than the run file's; auto: all of them, ranked.",
+)
+@click.option(
     "--set",
     "overrides",
     multiple=True,
@@ -23,12 +29,18 @@ import click
 )
 @click.option("--json", "for_program", is_flag=True, help="Print the plan as JSON.")
 def plan(
-    run_file: Path, ranks: int | None, overrides: tuple[str, ...], *, for_program: bool
+    run_file: Path,
+    ranks: int | None,
+    strategy: str,
+    overrides: tuple[str, ...],
+    *,
+    for_program: bool,
 ) -> None:
     """Say what a run of RUN.toml would do and need, before any weights are read.
 
     \b
     mpiedge plan run.toml --ranks 4
+    mpiedge plan run.toml --ranks 4 --strategy auto
     mpiedge launch --hostfile hostfiles/jetson-4 -- plan run.toml
 
     Who has which layers, memory by kind, seconds, messages and disk; for deft and fedlora also what
@@ -36,4 +48,5 @@ def plan(
     """
     from mpiedge.cli import planned  # noqa: PLC0415 - not for --help
 
-    planned.plan_as_rank(run_file, overrides, ranks or 0, for_program=for_program)
+    asked = planned.Asked(run_file, overrides, ranks or 0, strategy)
+    planned.plan_as_rank(asked, for_program=for_program)
