@@ -1,5 +1,6 @@
 """``mpiedge plan``: what a run would be, on devices that need not be here."""
 
+import json
 from pathlib import Path
 
 import click
@@ -13,6 +14,12 @@ import click
     default=None,
     metavar="N",
     help="Plan for N devices like this one; left out: for the ranks that were started.",
+)
+@click.option(
+    "--cluster",
+    default="",
+    metavar="FILE",
+    help="A cluster profile: the devices and links to plan for; the setting strategy.cluster.",
 )
 @click.option(
     "--strategy",
@@ -31,6 +38,7 @@ import click
 def plan(
     run_file: Path,
     ranks: int | None,
+    cluster: str,
     strategy: str,
     overrides: tuple[str, ...],
     *,
@@ -41,6 +49,7 @@ def plan(
     \b
     mpiedge plan run.toml --ranks 4
     mpiedge plan run.toml --ranks 4 --strategy auto
+    mpiedge plan run.toml --cluster hostfiles/nano-8.toml
     mpiedge launch --hostfile hostfiles/jetson-4 -- plan run.toml
 
     Who has which layers, memory by kind, seconds, messages and disk; for deft and fedlora also what
@@ -48,5 +57,7 @@ def plan(
     """
     from mpiedge.cli import planned  # noqa: PLC0415 - not for --help
 
+    if cluster:
+        overrides = (*overrides, f"strategy.cluster={json.dumps(cluster)}")
     asked = planned.Asked(run_file, overrides, ranks or 0, strategy)
     planned.plan_as_rank(asked, for_program=for_program)
