@@ -108,6 +108,7 @@ def located(settings: RunSettings, beside: Path) -> RunSettings:
     return replace(
         settings,
         model=replace(settings.model, name=found(settings.model.name)),
+        strategy=replace(settings.strategy, cluster=found(settings.strategy.cluster)),
         task=replace(
             task,
             data=found(task.data),

@@ -36,6 +36,7 @@ ORDER = {
         "__init__",
         "cgroup",
         "config",
+        "settings",
         "pipeline",
         "strategy",
         "plan",

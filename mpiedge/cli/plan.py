@@ -1,5 +1,6 @@
 """``mpiedge plan``: what a run would be, on devices that need not be here."""
 
+import json
 from pathlib import Path
 
 import click
@@ -15,6 +16,18 @@ import click
     help="Plan for N devices like this one; left out: for the ranks that were started.",
 )
 @click.option(
+    "--cluster",
+    default="",
+    metavar="FILE",
+    help="A cluster profile: the devices and links to plan for; the setting strategy.cluster.",
+)
+@click.option(
+    "--strategy",
+    default="",
+    metavar="NAME|auto",
+    help="Another strategy than the run file's; auto: all of them, ranked.",
+)
+@click.option(
     "--set",
     "overrides",
     multiple=True,
@@ -23,12 +36,20 @@ import click
 )
 @click.option("--json", "for_program", is_flag=True, help="Print the plan as JSON.")
 def plan(
-    run_file: Path, ranks: int | None, overrides: tuple[str, ...], *, for_program: bool
+    run_file: Path,
+    ranks: int | None,
+    cluster: str,
+    strategy: str,
+    overrides: tuple[str, ...],
+    *,
+    for_program: bool,
 ) -> None:
     """Say what a run of RUN.toml would do and need, before any weights are read.
 
     \b
     mpiedge plan run.toml --ranks 4
+    mpiedge plan run.toml --ranks 4 --strategy auto
+    mpiedge plan run.toml --cluster hostfiles/nano-8.toml
     mpiedge launch --hostfile hostfiles/jetson-4 -- plan run.toml
 
     Who has which layers, memory by kind, seconds, messages and disk; for deft and fedlora also what
@@ -36,4 +57,7 @@ def plan(
     """
     from mpiedge.cli import planned  # noqa: PLC0415 - not for --help
 
-    planned.plan_as_rank(run_file, overrides, ranks or 0, for_program=for_program)
+    if cluster:
+        overrides = (*overrides, f"strategy.cluster={json.dumps(cluster)}")
+    asked = planned.Asked(run_file, overrides, ranks or 0, strategy)
+    planned.plan_as_rank(asked, for_program=for_program)

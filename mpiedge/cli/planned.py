@@ -6,39 +6,70 @@ Apart from the command, which imports it when it is used, as the rest of the wor
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 from rich.console import Console
 
-from mpiedge.cli.plan_sheets import notes, sheets
+from mpiedge.cli import choice_sheets, plan_sheets
 from mpiedge.cli.ranks import as_rank
 from mpiedge.comm.transport import Transport
-from mpiedge.comm.values import collectively
 from mpiedge.config import RunSettings, read
 from mpiedge.doctor.table import Sheet, plain, ruled
 from mpiedge.launch.terminal import terminal
-from mpiedge.run.foresight import foresee, values
-from mpiedge.run.imagined import imagined
-from mpiedge.run.opening import open_run
+from mpiedge.run import choosing, foresight
+from mpiedge.run.opener import Opener
+
+AUTO = "auto"
 
 
-def plan_as_rank(
-    run_file: Path, overrides: Sequence[str], ranks: int, *, for_program: bool
-) -> None:
-    """Plan a run as a run file says, for so many ranks (0: those there are), and print it."""
+class Asked(NamedTuple):
+    """What a plan is asked for."""
+
+    run_file: Path
+    overrides: Sequence[str]
+    ranks: int  # 0: those there are
+    strategy: str  # empty: the run file's
+
+
+class Shown(NamedTuple):
+    """What there is to print."""
+
+    values: object
+    tables: Sequence[Sheet]
+    lines: Sequence[str]
+
+
+def plan_as_rank(asked: Asked, *, for_program: bool) -> None:
+    """Plan a run as a run file says, and print it."""
 
     def work(settings: RunSettings, transport: Transport) -> None:
-        opened = open_run(settings, transport, run_file.parent)
-        opened = collectively(transport, lambda: imagined(opened, ranks))
-        found = foresee(opened)
+        opener = Opener(transport, asked.run_file.parent, asked.ranks)
+        shown = _chosen(opener, settings) if asked.strategy == AUTO else _one(opener, settings)
         if transport.rank:
             return
         if for_program:
-            click.echo(json.dumps(values(found), indent=2))
+            click.echo(json.dumps(shown.values, indent=2))
         else:
-            _print(sheets(found), notes(found))
+            _print(shown.tables, shown.lines)
 
-    as_rank(lambda: read(run_file, overrides), work)
+    as_rank(lambda: read(asked.run_file, _overrides(asked)), work)
+
+
+def _overrides(asked: Asked) -> Sequence[str]:
+    named = asked.strategy not in ("", AUTO)
+    return (*asked.overrides, f"strategy.name={asked.strategy}") if named else asked.overrides
+
+
+def _one(opener: Opener, settings: RunSettings) -> Shown:
+    found = foresight.foresee(opener(settings))
+    return Shown(foresight.values(found), plan_sheets.sheets(found), plan_sheets.notes(found))
+
+
+def _chosen(opener: Opener, settings: RunSettings) -> Shown:
+    found = choosing.candidates(opener, settings)
+    tables, lines = choice_sheets.sheets(found), choice_sheets.notes(found)
+    return Shown(choosing.as_values(found), tables, lines)
 
 
 def _print(tables: Sequence[Sheet], lines: Sequence[str]) -> None:

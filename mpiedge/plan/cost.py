@@ -124,6 +124,11 @@ class CostModel:
     devices: tuple[Device, ...]
     link: Link
     rows: int = 1  # of the micro-batch that was profiled
+    links: tuple[tuple[Link, ...], ...] = ()  # [source][dest]; none: all are ``link``
+
+    def between(self, source: int, dest: int) -> Link:
+        """The way from rank to rank."""
+        return self.links[source][dest] if self.links else self.link
 
     def forward(self, stage: Stage) -> float:
         """Seconds of one micro-batch's forward pass."""
@@ -137,7 +142,8 @@ class CostModel:
         """Seconds of latency and transfer of what crosses the boundary, up or back down."""
         if source.rank == dest.rank:
             return 0.0
-        return self.link.latency + crossing(self.layers, source, dest) / self.link.bandwidth
+        link = self.between(source.rank, dest.rank)
+        return link.latency + crossing(self.layers, source, dest) / link.bandwidth
 
     def update(self, rank: int) -> float:
         """Taken as nothing: tuned weights are few."""
@@ -146,7 +152,8 @@ class CostModel:
     def travel(self, source: int, dest: int, layers: Iterable[int]) -> float:
         """Seconds of latency and transfer of tuned weights and two optimizer moments."""
         size = 3 * sum(self.layers[i].tuned for i in layers)
-        return self.link.latency + size / self.link.bandwidth
+        link = self.between(source, dest)
+        return link.latency + size / link.bandwidth
 
     def memory(self, stage: Stage, lowest: bool, in_flight: int) -> int:
         """Bytes: weights, gradients and two optimizer moments, ``in_flight`` micro-batches."""

@@ -113,9 +113,12 @@ def latency(problem: Problem, groups: tuple[Group, ...]) -> float:
 
 def all_reduce(problem: Problem, group: Group) -> float:
     """Seconds in which a group sums its gradients around a ring."""
-    size, link = len(group.ranks), problem.cost.link
+    size, around = len(group.ranks), (*group.ranks[1:], group.ranks[0])
     tuned = sum(problem.cost.layers[i].tuned for i in problem.trainable & frozenset(group.layers))
-    return 2 * (size - 1) * (link.latency + tuned / size / link.bandwidth) if tuned else 0.0
+    if not tuned or size == 1:
+        return 0.0
+    links = map(problem.cost.between, group.ranks, around)
+    return 2 * (size - 1) * max(link.latency + tuned / size / link.bandwidth for link in links)
 
 
 def _passes(problem: Problem, group: Group) -> tuple[float, float]:

@@ -187,7 +187,10 @@ def _summing(plan: PartitionPlan, cost: CostModel) -> dict[int, float]:
         seconds: dict[int, float] = {}
         for ranks, size in _sums(plan.batch(batch), cost):
             steps = 2 * (len(ranks) - 1)
-            one = cost.link.latency + size / len(ranks) / cost.link.bandwidth
+            links = [
+                cost.between(*pair) for pair in zip(ranks, (*ranks[1:], ranks[0]), strict=True)
+            ]
+            one = max(link.latency + size / len(ranks) / link.bandwidth for link in links)
             for rank in ranks:
                 seconds[rank] = seconds.get(rank, 0.0) + steps * one
         longest |= {rank: max(longest.get(rank, 0.0), each) for rank, each in seconds.items()}

@@ -171,7 +171,9 @@ def first_clients(opened: Opened, count: int) -> list[Client]:
     for client in range(count):
         rank = home(client)
         together = sum(home(other) == rank for other in range(count))
-        uplink = settings.uplinks[client] if settings.uplinks else cost.link.bandwidth
+        uplink = (
+            settings.uplinks[client] if settings.uplinks else cost.between(rank, SERVER).bandwidth
+        )
         device = cost.devices[rank]
         found.append(Client(device.speed / together, device.memory, uplink))
     return found

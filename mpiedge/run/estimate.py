@@ -18,7 +18,7 @@ from mpiedge.model.anatomy import SIDE
 from mpiedge.model.blueprint import Blueprint
 from mpiedge.plan.cost import CostModel, Device, LayerProfile, Link
 
-_SPEED = 2e10  # operations per second of the reference device
+SPEED = 2e10  # operations per second of the reference device
 _LINK = Link(bandwidth=1e8, latency=2e-4)  # 1 Gbit/s Ethernet
 _KEPT = 16  # tensors of the width of a hidden state that a block keeps for its backward pass
 _WORKING = 8  # such tensors that a frozen block has in use at once
@@ -87,7 +87,7 @@ def _beside(
     """The profile of a layer that has a layer of a side network at it."""
     beside = {name: shape for name, shape in shapes.items() if name.startswith(SIDE)}
     model = _forward({n: shape for n, shape in shapes.items() if n not in beside}, place)
-    side = 2 * _matrices(beside) * place.tokens / _SPEED
+    side = 2 * _matrices(beside) * place.tokens / SPEED
     sides, weights = sum(map(prod, beside.values())), blueprint.weight_bytes(layer)
     small = min(min(shape) for n, shape in beside.items() if _projects(n))
     wide, narrow = 4 * place.tokens * place.width, 4 * place.tokens * small
@@ -126,7 +126,7 @@ def _place(blueprint: Blueprint, layer: int, tokens: Sequence[int]) -> _Place:
 def _forward(shapes: Shapes, place: _Place) -> float:
     """Seconds in the model's own weights."""
     worked = place.rows if place.pooled else place.tokens
-    return 0.0 if place.looked_up else 2 * _matrices(shapes) * worked / _SPEED
+    return 0.0 if place.looked_up else 2 * _matrices(shapes) * worked / SPEED
 
 
 def _matrices(shapes: Shapes) -> int:

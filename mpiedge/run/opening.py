@@ -25,6 +25,8 @@ from mpiedge.model.load import absent_modules
 from mpiedge.model.purpose import Purpose
 from mpiedge.model.quantize import check_frozen
 from mpiedge.model.tokenizer import open_target_tokenizer, open_tokenizer
+from mpiedge.plan.cluster import Cluster
+from mpiedge.run.cluster_file import open_cluster
 from mpiedge.strategy.depth import lowest_of
 from mpiedge.strategy.registry import AT_CLIENTS, RECORDING, strategy
 from mpiedge.strategy.roles import roles
@@ -56,6 +58,7 @@ class Opened:
     blueprint: Blueprint
     heads: tuple[str, ...]  # modules trained whole beside the adapters
     tuned: frozenset[str]
+    cluster: Cluster | None = None  # what is known of the devices, where a profile says it
     decoder_start: int | None = None  # a decoder's first token, where the model has one apart
 
     @property
@@ -92,6 +95,7 @@ def open_run(settings: RunSettings, transport: Transport, beside: Path = Path())
     blueprint = collectively(transport, lambda: _build(settings, found, purpose, len(labels) or 1))
     settings = collectively(transport, lambda: _with_depth(settings, blueprint))
     heads = collectively(transport, lambda: _adapt(settings, blueprint))
+    cluster = open_cluster(settings, transport, blueprint)
     return Opened(
         settings=replace(settings, task=replace(settings.task, labels=list(labels))),
         transport=transport,
@@ -102,6 +106,7 @@ def open_run(settings: RunSettings, transport: Transport, beside: Path = Path())
         blueprint=blueprint,
         heads=heads,
         tuned=tuned_names(blueprint.model, settings.adapter, heads),
+        cluster=cluster,
         decoder_start=found.decoder_start,
     )
 

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from mpiedge.comm.values import decided
+from mpiedge.errors import BadInput
 from mpiedge.model.purpose import Purpose
 from mpiedge.pipeline.settings import TrainingSettings
+from mpiedge.plan.cluster import Member, Row, applied, kinds_of
 from mpiedge.plan.cost import CostModel
-from mpiedge.run.estimate import estimate
+from mpiedge.run.estimate import SPEED, estimate
 from mpiedge.run.opening import Opened
 from mpiedge.strategy.registry import strategy
 from mpiedge.strategy.storing import phase_from_json, phase_to_json
@@ -119,7 +121,40 @@ def cost_of(opened: Opened) -> CostModel:
     memory = [host.free_memory // host.ranks for host in opened.hosts]
     target = (task.max_target_length,) if opened.purpose is Purpose.SEQ2SEQ else ()
     tokens = (settings.training.micro_batch_size, task.max_length, *target)
-    return estimate(opened.blueprint, opened.tuned, tokens, memory, settings.strategy.speeds)
+    cost = estimate(opened.blueprint, opened.tuned, tokens, memory, settings.strategy.speeds)
+    if opened.cluster is None:
+        return cost
+    _check_cluster(opened, opened.cluster.members)
+    return applied(cost, opened.cluster, row_of(opened, tokens), SPEED)
+
+
+def row_of(opened: Opened, tokens: Sequence[int]) -> Row:
+    """The kinds of a run's layers, and the tokens of each in a micro-batch.
+
+    ``tokens`` are rows, their length, and with a decoder apart the length of what it is given.
+    """
+    blueprint, (rows, length, *target) = opened.blueprint, tokens
+    count = blueprint.num_layers
+    bridge = count if blueprint.bridge is None else blueprint.bridge
+    decoded = rows * (target[0] if target else length)
+    each = (decoded if layer >= bridge else rows * length for layer in range(count))
+    return Row(kinds_of(count, blueprint.bridge), tuple(each))
+
+
+def _check_cluster(opened: Opened, members: Sequence[Member]) -> None:
+    """Raise BadInput unless the profile is of the devices there are."""
+    path = opened.settings.strategy.cluster
+    if len(members) != len(opened.hosts):
+        raise BadInput(
+            f"{path} describes {len(members)} devices, but there are {len(opened.hosts)} ranks; "
+            f"start as many, or profile those that there are"
+        )
+    for rank, (one, host) in enumerate(zip(members, opened.hosts, strict=True)):
+        if one.host and one.host != host.name:
+            raise BadInput(
+                f"{path}: device {rank} was measured on {one.host}, but rank {rank} runs on "
+                f"{host.name}; list the hosts in that order, or profile them again"
+            )
 
 
 def _work(opened: Opened, extent: Extent) -> Work:

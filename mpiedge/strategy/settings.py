@@ -19,6 +19,11 @@ class StrategySettings:
         "client tunes a block of its own; fedlora: every client tunes all of them, then they are "
         "averaged",
     )
+    cluster: str = setting(
+        "",
+        "a cluster profile (.toml) on rank 0, as mpiedge profile writes it: what devices and links "
+        "are planned by; left out: by strategy.speeds on a network of 1 Gbit/s",
+    )
     layers: list[int] = setting(
         [],
         "pipeline: how many layers each rank holds, pac: how many each stage holds, embedding and "

@@ -106,3 +106,19 @@ def test_a_ring_whose_depths_look_alike_is_one_row(folder: Path) -> None:
     text = said(str(folder / "deft.toml"), *words)
     layout = text.split("Ranks")[0]
     assert layout.count("computed") == 1
+
+
+def test_every_strategy_ranked(folder: Path) -> None:
+    words = (str(folder / "deft.toml"), "--strategy", "auto", "--ranks", "2")
+    text = said(*words)
+    table, *_ = text.split("\n\n")
+    names = [line.split()[0] for line in table.splitlines()[2:]]
+    assert "pac: strategy.name pac trains a network beside the model" in text
+    found = json.loads(said(*words, "--json"))
+    assert [one["strategy"] for one in found["strategies"] if one["fits"]] == names
+    assert found["best"]["strategy"] == names[0]
+
+
+def test_another_strategy_than_the_run_files(folder: Path) -> None:
+    words = (str(folder / "deft.toml"), "--strategy", "split", "--ranks", "2", "--json")
+    assert json.loads(said(*words))["strategy"] == "split"

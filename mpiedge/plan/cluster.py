@@ -1,0 +1,130 @@
+"""Devices and links as they were measured, or as somebody wrote them down.
+
+A planner reckons with one profile of layers, on a reference device, and with each device's speed
+relative to it.  Here that is made of what is known of each: measured seconds of every kind of
+layer, or how many operations it sustains.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from mpiedge.plan.cost import CostModel, Device, LayerProfile, Link
+
+KINDS = ("embedding", "block", "bridge", "decoder", "head")
+
+
+class Pace(NamedTuple):
+    """Seconds of a pass: ``start``, and ``token`` more for each token of the micro-batch."""
+
+    start: float
+    token: float
+
+    def at(self, tokens: float) -> float:
+        """Seconds of so many tokens."""
+        return self.start + self.token * tokens
+
+
+class Passes(NamedTuple):
+    """Both passes through a layer."""
+
+    forward: Pace
+    backward: Pace
+
+
+@dataclass(frozen=True)
+class Member:
+    """One rank's device."""
+
+    name: str
+    memory: int  # bytes for a run; 0: not known
+    gflops: float = 0.0  # billions of operations a second that it sustains; 0: layers are measured
+    layers: Mapping[str, Passes] | None = None  # by kind of layer
+    storage: float = 0.0  # bytes a second from its disk; 0: not known
+    host: str = ""  # that it was measured on; empty: it need not be there
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The model whose layers were timed."""
+
+    name: str
+    layers: int
+    width: int
+    dtype: str
+    adapter: str
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Devices by rank, and the link between any two."""
+
+    members: tuple[Member, ...]
+    links: tuple[tuple[Link, ...], ...]  # [source][dest]; from a rank to itself nothing is sent
+    model: Measured | None = None
+
+    def first(self, count: int) -> "Cluster":
+        """The same without all but the first devices."""
+        links = tuple(row[:count] for row in self.links[:count])
+        return replace(self, members=self.members[:count], links=links)
+
+
+class Row(NamedTuple):
+    """A model's layers as a profile tells them apart."""
+
+    kinds: tuple[str, ...]  # of each layer
+    tokens: tuple[int, ...]  # of a micro-batch in each
+
+
+def kinds_of(layers: int, bridge: int | None) -> tuple[str, ...]:
+    """The kind of each layer of a model, with a decoder apart from ``bridge`` on."""
+    found = ["block"] * layers
+    if bridge is not None:
+        found[bridge:] = ["bridge", *["decoder"] * (layers - bridge - 1)]
+    found[0], found[-1] = "embedding", "head"
+    return tuple(found)
+
+
+def applied(cost: CostModel, cluster: Cluster, row: Row, reference: float) -> CostModel:
+    """The cost model on a cluster, whose devices have the memory of the model's own.
+
+    Where layers were measured, the first device is the reference and the others are as fast as
+    they are over all layers; else ``reference`` are the operations a second of it.
+    """
+    memory = [device.memory for device in cost.devices]
+    layers, speeds = cost.layers, [1e9 * one.gflops / reference for one in cluster.members]
+    if cluster.model is not None:
+        first = _of(cluster.members[0])
+        layers = tuple(map(_timed, cost.layers, (first[kind] for kind in row.kinds), row.tokens))
+        totals = [_total(_of(one), row) for one in cluster.members]
+        speeds = [totals[0] / total for total in totals]
+    devices = tuple(map(Device, speeds, memory))
+    slowest = [
+        link for i, each in enumerate(cluster.links) for j, link in enumerate(each) if i != j
+    ]
+    link = min(slowest, key=lambda one: one.bandwidth, default=cost.link)
+    return replace(cost, layers=layers, devices=devices, link=link, links=cluster.links)
+
+
+def _of(member: Member) -> Mapping[str, Passes]:
+    assert member.layers is not None, f"{member.name} was not measured"
+    return member.layers
+
+
+def _total(layers: Mapping[str, Passes], row: Row) -> float:
+    pairs = zip(row.kinds, row.tokens, strict=True)
+    return sum(each.at(tokens) for kind, tokens in pairs for each in layers[kind])
+
+
+def _timed(layer: LayerProfile, passes: Passes, tokens: int) -> LayerProfile:
+    """The layer with measured seconds; of those a side network takes the part that it did."""
+    forward = passes.forward.at(tokens)
+    left_out = layer.frozen_forward / layer.forward if layer.forward else 0.0
+    return replace(
+        layer,
+        forward=forward,
+        backward=passes.backward.at(tokens),
+        forward_start=passes.forward.start,
+        backward_start=passes.backward.start,
+        frozen_forward=left_out * forward,
+    )
