@@ -44,7 +44,9 @@ def train_as_rank(
         progress = shown_on(console()) if transport.rank == 0 else Silent()
         journal = Journal(output, progress)
         try:
-            training.train(opened, begun(opened, folder, journal, resumed), resumed)
+            checkpoints = begun(opened, folder, journal, resumed)
+            with checkpoints.stopping.heard():
+                training.train(opened, checkpoints, resumed)
         finally:
             progress.close()
         if transport.rank == 0:

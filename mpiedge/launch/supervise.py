@@ -31,7 +31,7 @@ class Patience(NamedTuple):
     """How long a job may take to leave, in seconds."""
 
     done: float = 10.0  # after rank 0's result, or after the last rank of this machine has gone
-    told: float = 10.0  # after it was told to end by a signal
+    told: float = 45.0  # after it was told to end by a signal: it may write a checkpoint first
 
 
 PATIENCE = Patience()

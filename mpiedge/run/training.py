@@ -88,7 +88,7 @@ def _enter(
         journal.begin()
     elif not isinstance(before, Resumed):
         journal.paused(time.monotonic() - start)
-    checkpoints.begin()
+    checkpoints.begin(phase)
     return here
 
 
