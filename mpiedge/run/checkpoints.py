@@ -68,6 +68,7 @@ class Checkpoints:
             noted = {"run": self._run, "journal": self.journal.noted(), **facts}
             self._write(here, position, noted)
         if asked:
+            self.journal.status.state("stopped")
             done, whole = position.done, facts["extent"]["updates"]
             where = f"mpiedge train ... --resume {self._folder.parent}"
             raise Stopped(f"stopped after update {done} of {whole}; go on: {where}", 128 + asked)
@@ -87,6 +88,7 @@ class Checkpoints:
             self.journal.say(f"no checkpoint after update {position.done}: {failed[0]}")
         else:
             keep_last(self._folder, self._settings.keep)
+            self.journal.status.checkpoint(position.done)
         self._at = time.monotonic()
 
     def _copied(self, content: bytes, done: int) -> str | None:

@@ -1,5 +1,6 @@
 """A run that is asked to end writes a checkpoint, ends on all ranks alike, and can go on."""
 
+import json
 import os
 import signal
 import time
@@ -13,6 +14,7 @@ from mpiedge.errors import RankLost, Stopped
 from mpiedge.run.checkpoints import Checkpoints, Facts
 from mpiedge.run.phases import Entered
 from mpiedge.run.resuming import FOLDER, Position
+from mpiedge.run.status import NAME
 from mpiedge.run.stopping import SIGNALS, Stopping
 from mpiedge.store.checkpoint import parts_in
 from tests.runs import difference, run, settings
@@ -35,6 +37,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     return when
 
 
+@pytest.fixture
+def files(bert: Path, requests: Path) -> tuple[Path, Path]:
+    return bert, requests
+
+
 @pytest.mark.parametrize(
     ("rank", "strategy", "adapter"),
     [
@@ -49,15 +56,13 @@ def test_all_end_with_a_checkpoint_and_go_on(
     strategy: dict[str, Any],
     adapter: dict[str, Any],
     asked: dict[str, int],
-    bert: Path,
-    requests: Path,
+    files: tuple[Path, Path],
     tmp_path: Path,
 ) -> None:
     cache = {"folder": str(tmp_path / "caches")}
     training = {"epochs": 9, "max_steps": 18}
     chosen = settings(
-        bert,
-        requests,
+        *files,
         strategy=strategy,
         adapter=adapter,
         cache=cache,
@@ -71,11 +76,15 @@ def test_all_end_with_a_checkpoint_and_go_on(
     assert end.value.code == 143
     (update,) = {part.update for part in parts_in(tmp_path / "parted" / FOLDER)}
     assert asked["update"] <= update <= asked["update"] + 6
+    status = json.loads((tmp_path / "parted" / NAME).read_text(encoding="utf-8"))
+    assert (status["state"], status["checkpoint"]) == ("stopped", update)
     asked["update"] = 0
     if strategy["name"] == "pac":
         assert list((tmp_path / "caches").rglob("*.h5"))
     went_on = run(chosen, 3, tmp_path / "parted", resume=True)
     assert difference(whole, went_on) < 1e-4
+    status = json.loads((tmp_path / "parted" / NAME).read_text(encoding="utf-8"))
+    assert (status["state"], status["step"], status["ranks"]) == ("finished", status["steps"], 3)
     assert not list((tmp_path / "caches").rglob("*.h5"))
 
 
