@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import click
 
 from mpiedge.cli.group import group
-from mpiedge.errors import BadInput
+from mpiedge.errors import BadInput, Stopped
 from mpiedge.launch import ended
 from mpiedge.launch.rank import rank_of
 
@@ -47,6 +47,8 @@ def run(arguments: Sequence[str] | None, *, speaks: bool) -> int:
         return error.exit_code
     except BadInput as error:
         return _say(str(error), BAD_INPUT, speaks)
+    except Stopped as stopped:
+        return _say(str(stopped), stopped.code, speaks)
     except (KeyboardInterrupt, click.Abort):
         return _say("interrupted", INTERRUPTED, speaks)
     except SystemExit as left:

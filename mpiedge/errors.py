@@ -13,5 +13,14 @@ class BadInput(ValueError):
     """
 
 
+class Stopped(RuntimeError):
+    """All ranks ended the run together, as a signal asked them to; it can go on later."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+        """The exit code: 128 and the signal's number."""
+
+
 class RankLost(RuntimeError):
     """Another rank was waited for and did not answer within ``comm.timeout`` seconds."""

@@ -10,10 +10,10 @@ from mpiedge.plan.timeline import Action
 sound = Engine._backward
 
 
-def faulty(engine: Engine, portion: Portion, action: Action) -> None:
+def faulty(engine: Engine, portion: Portion, action: Action, after: Action | None) -> None:
     if announced_rank() == 1 and portion.first + action.number == 2:
         raise ZeroDivisionError("in micro-batch 2")
-    sound(engine, portion, action)
+    sound(engine, portion, action, after)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 
 from mpiedge.__main__ import main
 from mpiedge.config import to_toml
+from mpiedge.run.resuming import FOLDER
+from mpiedge.store.checkpoint import parts_in
 from tests.jobs import MPIEDGE, Job, ended, job, steps, under_mpirun
 from tests.models import save_tiny
 from tests.runs import Finished, difference, finished, settings, write_requests
@@ -114,6 +117,34 @@ def test_a_launched_job_is_ended_by_ctrl_c(run_file: Path, tmp_path: Path) -> No
     assert end.code == 130
     assert end.left == []
     assert "Traceback" not in end.err
+    assert end.err.count("stopped after update") == 1
+    assert "Ctrl-C again ends at once" in end.err
+    (update,) = {part.update for part in parts_in(tmp_path / "out" / FOLDER)}
+    assert update >= 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_a_job_at_once(
+    number: signal.Signals, run_file: Path, tmp_path: Path
+) -> None:
+    with training(launched, run_file, tmp_path) as started:
+        started.rank(0).suspend()
+        started.send_signal(number)
+        time.sleep(0.5)
+        started.send_signal(number)
+        end = started.end(SOON)
+    assert end.code == 128 + number
+    assert end.left == []
+    assert "Traceback" not in end.err
+
+
+def test_a_rank_that_is_told_to_stop_stops_all(run_file: Path, tmp_path: Path) -> None:
+    with training(launched, run_file, tmp_path) as started:
+        started.rank(2).terminate()
+        end = started.end(SOON)
+    assert end.code == 143
+    assert end.err.count("stopped after update") == 1
+    assert parts_in(tmp_path / "out" / FOLDER)
 
 
 def test_bad_input_is_said_once(tmp_path: Path) -> None:

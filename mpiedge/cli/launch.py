@@ -8,8 +8,10 @@ from typing import Any
 import click
 
 from mpiedge.cli.group import COMMANDS
+from mpiedge.cli.restarts import surroundings
 from mpiedge.errors import BadInput
 from mpiedge.launch import command, terminal
+from mpiedge.launch.again import Limits, keep_going
 from mpiedge.launch.job import Request, job, mpirun
 from mpiedge.launch.supervise import supervise
 
@@ -33,11 +35,32 @@ READS = frozenset({"predict"})  # the commands that read the standard input
 @click.option(
     "--mca", nargs=2, multiple=True, metavar="NAME VALUE", help="A setting of Open MPI's."
 )
+@click.option(
+    "--max-restarts",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Start a train that was lost again, so often, from its last checkpoint and without "
+    "the machines that do not answer.",
+)
+@click.option(
+    "--rejoin",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="With --max-restarts: wait so long for machines that do not answer.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the mpirun command and do not run it.")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND ...")
 @click.pass_context
 def launch(
-    context: click.Context, /, dry_run: bool, words: tuple[str, ...], **options: Any
+    context: click.Context,
+    /,
+    dry_run: bool,
+    words: tuple[str, ...],
+    max_restarts: int,
+    rejoin: float,
+    **options: Any,
 ) -> None:
     """Run a command of mpiedge over MPI, on this machine or on several.
 
@@ -46,9 +69,10 @@ def launch(
     mpiedge launch --hostfile hostfiles/jetson-4 -- train RUN.toml
 
     Prints the mpirun command, runs it and ends with the job's exit code.  Ctrl-C ends the job,
-    a second one at once.
+    a second one at once.  Before it ends a train writes a checkpoint.
     """
     check(words)
+    check_restarts(words, max_restarts, rejoin)
     planned = job(Request(words, **options), os.environ)
     line = command.words(mpirun(), planned)
     # what the ranks print may be meant for a program: the command is said beside it
@@ -56,8 +80,24 @@ def launch(
     if dry_run:
         return
     environment = {**os.environ, **terminal.variables()}
+    if max_restarts:
+        limits = Limits(max_restarts, rejoin)
+        context.exit(keep_going(planned, limits, surroundings(words, environment)))
     reads = words[0] in READS
     context.exit(supervise(line, planned.program, environment, reads=reads))
+
+
+def check_restarts(words: tuple[str, ...], restarts: int, rejoin: float) -> None:
+    """Refuse restarts of anything that could not go on from where it was."""
+    if restarts and words[0] != "train":
+        raise BadInput(
+            f"--max-restarts {restarts} is for train, which has checkpoints, not for {words[0]}; "
+            "leave it out"
+        )
+    if rejoin and not restarts:
+        raise BadInput(
+            f"--rejoin {rejoin:g} says how long a restart waits; give --max-restarts too"
+        )
 
 
 def check(words: tuple[str, ...]) -> None:

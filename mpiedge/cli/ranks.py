@@ -8,7 +8,7 @@ from mpiedge.comm.settings import CommSettings
 from mpiedge.comm.transport import Transport
 from mpiedge.comm.values import SharedBadInput, collectively
 from mpiedge.config import RunSettings
-from mpiedge.errors import BadInput
+from mpiedge.errors import BadInput, Stopped
 
 
 def as_rank(
@@ -24,7 +24,7 @@ def as_rank(
     with ends_job(transport):
         try:
             work(collectively(transport, lambda: _settled(settings, complaint)), transport)
-        except SharedBadInput:
+        except (SharedBadInput, Stopped):
             transport.close()  # every rank is here
             raise
         transport.close()

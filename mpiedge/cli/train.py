@@ -34,7 +34,12 @@ def train(
     """
     from mpiedge.cli import work  # noqa: PLC0415 - not for --help
 
-    folder = output_dir or Path("runs") / run_file.stem
-    if resume not in (None, "latest"):
-        folder = Path(resume)
+    folder = folder_of(run_file, output_dir, resume)
     work.train_as_rank(run_file, overrides, folder, resume=resume is not None)
+
+
+def folder_of(run_file: Path, output_dir: Path | None, resume: str | None) -> Path:
+    """Where the result goes."""
+    if resume is not None and resume != "latest":
+        return Path(resume)
+    return output_dir or Path("runs") / run_file.stem

@@ -17,6 +17,7 @@ from mpiedge.cli.screen import console
 from mpiedge.comm.transport import Transport
 from mpiedge.comm.values import collectively
 from mpiedge.config import RunSettings, read
+from mpiedge.errors import Stopped
 from mpiedge.pipeline.engine import Engine
 from mpiedge.pipeline.turns import Settled
 from mpiedge.run import examples, training
@@ -44,7 +45,13 @@ def train_as_rank(
         progress = shown_on(console()) if transport.rank == 0 else Silent()
         journal = Journal(output, progress)
         try:
-            training.train(opened, begun(opened, folder, journal, resumed), resumed)
+            checkpoints = begun(opened, folder, journal, resumed)
+            with checkpoints.stopping.heard():
+                training.train(opened, checkpoints, resumed)
+        except Exception as failure:
+            if not isinstance(failure, Stopped):
+                journal.status.state("failed")
+            raise
         finally:
             progress.close()
         if transport.rank == 0:

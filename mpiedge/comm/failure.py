@@ -16,7 +16,7 @@ from types import FrameType
 from mpiedge.comm.connect import Connection
 from mpiedge.comm.last_resort import within
 from mpiedge.comm.values import SharedBadInput
-from mpiedge.errors import BadInput, RankLost
+from mpiedge.errors import BadInput, RankLost, Stopped
 
 INTERRUPTED, TERMINATED, FAILED, BAD_INPUT = 130, 143, 1, 2  # exit codes
 
@@ -44,7 +44,7 @@ def ends_job(transport: Connection) -> Iterator[None]:
 def _failing_together(transport: Connection) -> Iterator[None]:
     try:
         yield
-    except SharedBadInput:
+    except (SharedBadInput, Stopped):
         raise  # every rank does, so each can end by itself
     except (Exception, SystemExit) as failure:
         if transport.size > 1 and _code(failure) != 0:

@@ -24,6 +24,7 @@ class Kind(IntEnum):
     CREDIT = 11  # leave to send one more
     ORDER = 12  # what to do in a round
     REPLY = 13  # what was done in it
+    ASKED = 14  # that a rank was asked to end the run
 
 
 class Tag(NamedTuple):
@@ -50,5 +51,6 @@ _WORDS = {
     Kind.STORED: "stored activations, part {number}",
     Kind.CREDIT: "leave to send micro-batch {number}",
     Kind.ORDER: "order {number} of the server",
+    Kind.ASKED: "a wish to end",
     Kind.REPLY: "reply {number}, piece {place}",
 }

@@ -31,7 +31,7 @@ class Patience(NamedTuple):
     """How long a job may take to leave, in seconds."""
 
     done: float = 10.0  # after rank 0's result, or after the last rank of this machine has gone
-    told: float = 10.0  # after it was told to end by a signal
+    told: float = 45.0  # after it was told to end by a signal: it may write a checkpoint first
 
 
 PATIENCE = Patience()
@@ -48,6 +48,13 @@ class Ending(NamedTuple):
     told: int | None  # the signal that the launcher was given
 
 
+class Outcome(NamedTuple):
+    """How a job ended."""
+
+    code: int
+    told: bool = False  # the launcher was told to end it
+
+
 def supervise(
     words: Sequence[str],
     program: Sequence[str],
@@ -57,6 +64,18 @@ def supervise(
     patience: Patience = PATIENCE,
 ) -> int:
     """Run a command line of mpirun to its end and return the job's exit code."""
+    return attempt(words, program, environment, reads=reads, patience=patience).code
+
+
+def attempt(
+    words: Sequence[str],
+    program: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    reads: bool = False,
+    patience: Patience = PATIENCE,
+) -> Outcome:
+    """Run a command line of mpirun to its end; nothing of it is left on this machine."""
     with tempfile.TemporaryDirectory(prefix="mpiedge-") as folder, _signals() as told:
         place = Path(folder) / "ended.json"
         offered = standard_input.offer(sys.stdin.buffer, Path(folder)) if reads else {}
@@ -76,7 +95,8 @@ def supervise(
             processes.kill(process.pid)
             process.wait()
             errors.join(timeout=2)
-        return exit_code(Ending(ended.read(place), code, told[0] if told else None))
+        ending = Ending(ended.read(place), code, told[0] if told else None)
+        return Outcome(exit_code(ending), bool(told))
 
 
 def exit_code(ending: Ending) -> int:

@@ -93,10 +93,14 @@ class Caches:
     def _rank(self) -> str:
         return self.train.folder.name
 
-    def close(self) -> None:
-        """Let go of the caches, and remove this rank's part unless some run wanted it kept."""
+    def let_go(self) -> None:
+        """Leave the caches as they are, for a run that goes on."""
         for one in self.splits:
             one.cache.close()
+
+    def close(self) -> None:
+        """Let go of the caches, and remove this rank's part unless some run wanted it kept."""
+        self.let_go()
         if (self.home / _KEPT).exists():
             return
         for one in self.splits:

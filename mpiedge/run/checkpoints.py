@@ -16,14 +16,16 @@ import torch
 
 from mpiedge.comm.transport import Kind, Tag
 from mpiedge.comm.values import agree, gather
-from mpiedge.errors import BadInput
+from mpiedge.errors import BadInput, Stopped
 from mpiedge.pipeline.hand_over import owners_of
 from mpiedge.run.journal import Journal
 from mpiedge.run.opening import Opened
 from mpiedge.run.phases import Entered
 from mpiedge.run.preparing import Prepared
 from mpiedge.run.resuming import FOLDER, Position, Resumed, decisive
+from mpiedge.run.stopping import Stopping
 from mpiedge.store.checkpoint import Part, keep_last, packed, part_of, write
+from mpiedge.strategy.strategy import Phase
 
 Facts = dict[str, Any]
 """Plain values that stand in a checkpoint."""
@@ -37,6 +39,7 @@ class Checkpoints:
         self._settings = opened.settings.checkpoint
         self._at = time.monotonic()
         self.journal = journal
+        self.stopping = Stopping(opened.transport)
 
     @property
     def every(self) -> int:
@@ -47,21 +50,32 @@ class Checkpoints:
         """A run begins anew: what an earlier one left here is not its."""
         keep_last(self._folder, 0)
 
-    def begin(self) -> None:
-        """From here on it is counted when the next one is due."""
+    def begin(self, phase: Phase) -> None:
+        """From here on it is counted when the next one is due, and signals wait for it."""
         self._at = time.monotonic()
+        self.stopping.heeds = self._written(phase)
 
     def offer(self, here: Entered, position: Position, facts: Facts) -> None:
         """Write a checkpoint after an update if it is time for one; called by all.
 
-        Where clients train layers apart, what each of them has is not kept: none is written.
+        Raises Stopped once it is written, where a rank was asked to end.
         """
-        if not self.every or here.phase.plan.apart:
+        if not self._written(here.phase):
             return
         enough = time.monotonic() - self._at >= self._settings.seconds
-        if agree(self._opened.transport, enough):
+        due, asked = agree(self._opened.transport, [enough, self.stopping.asked()])
+        if due or asked:
             noted = {"run": self._run, "journal": self.journal.noted(), **facts}
             self._write(here, position, noted)
+        if asked:
+            self.journal.status.state("stopped")
+            done, whole = position.done, facts["extent"]["updates"]
+            where = f"mpiedge train ... --resume {self._folder.parent}"
+            raise Stopped(f"stopped after update {done} of {whole}; go on: {where}", 128 + asked)
+
+    def _written(self, phase: Phase) -> bool:
+        """Whether there are any: what each of clients has that train layers apart is not kept."""
+        return self.every > 0 and not phase.plan.apart
 
     def _write(self, here: Entered, position: Position, facts: Facts) -> None:
         transport = self._opened.transport
@@ -74,7 +88,8 @@ class Checkpoints:
             self.journal.say(f"no checkpoint after update {position.done}: {failed[0]}")
         else:
             keep_last(self._folder, self._settings.keep)
-        self.begin()
+            self.journal.status.checkpoint(position.done)
+        self._at = time.monotonic()
 
     def _copied(self, content: bytes, done: int) -> str | None:
         """Give this rank's part to the next one, and keep that of the one before."""

@@ -7,6 +7,7 @@ from typing import Any
 from mpiedge.run.clock import Clock
 from mpiedge.run.output import Output
 from mpiedge.run.progress import Progress, Step
+from mpiedge.run.status import Status
 
 
 class Journal:
@@ -14,6 +15,7 @@ class Journal:
 
     def __init__(self, output: Output | None, progress: Progress) -> None:
         self.output, self._progress = output, progress
+        self.status = Status(output.folder if output else None)
         self._started = time.monotonic()
         self._seconds = self._paused = 0.0
         self._examples = 0
@@ -56,6 +58,7 @@ class Journal:
             left=passed / (batch + 1) * left,
         )
         self._progress.step(at)
+        self.status.step(at)
         values = {"step": at.step, "epoch": at.epoch, "loss": loss, "learning_rate": rate}
         self._line({**values, "seconds": round(passed, 3)})
 
@@ -107,6 +110,7 @@ class Journal:
             caching = {"caching": self.caching} if self.caching else {}
             told = {"metrics": self.scores, "epochs": self.epochs, **caching, **self.facts}
             self.output.result({**told, **values})
+        self.status.state("finished")
 
     def _line(self, values: Mapping[str, Any]) -> None:
         if self.output is not None:

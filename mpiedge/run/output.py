@@ -1,11 +1,12 @@
 """The output directory of a run, written on rank 0 only.
 
-``run.toml`` as resolved, ``metrics.jsonl`` with a line a step, ``result.json`` at the end, and
-``adapter/``, which the export writes.
+``run.toml`` as resolved, ``metrics.jsonl`` with a line a step, ``result.json`` at the end; beside
+them ``adapter/``, which the export writes, and ``status.json``.
 """
 
 import json
 import os
+from collections.abc import Mapping
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ class Output:
 
     def result(self, values: dict[str, Any]) -> None:
         """Write ``result.json``: the last thing a run does."""
-        replace_text(self.folder / "result.json", json.dumps(values, indent=2) + "\n")
+        write_json(self.folder / "result.json", values)
 
 
 def _step_of(line: str) -> float:
@@ -82,6 +83,11 @@ def _unwritable(folder: Path, why: str | None) -> BadInput:
     return BadInput(
         f"output directory {folder} cannot be written to ({why}); choose another with --output-dir"
     )
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write plain values whole or not at all; raises OSError."""
+    replace_text(path, json.dumps(values, indent=2) + "\n")
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mpiedge.comm.values import collectively, decided
+from mpiedge.errors import Stopped
 from mpiedge.pipeline.feed import Order
 from mpiedge.run import planning
 from mpiedge.run.allotting import Allotting, Work
@@ -62,12 +63,25 @@ class Prepared:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """For as long as activations are kept on the disk; closes them."""
+        """For as long as activations are kept on the disk; afterwards they are removed.
+
+        Those in caches stay where the run is to go on.
+        """
         with ExitStack() as stack:
             for kept in self._stores:
-                if kept is not None:
+                if kept is not None and kept is not self.caches:
                     stack.callback(kept.close)
+            if self.caches is not None:
+                stack.push(self._caches_left)
             yield
+
+    def _caches_left(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Remove what is in the caches, unless this run is to go on."""
+        assert self.caches is not None
+        if kind is not None and issubclass(kind, Stopped):
+            self.caches.let_go()
+        else:
+            self.caches.close()
 
     @property
     def size(self) -> int:

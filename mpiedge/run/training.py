@@ -43,7 +43,8 @@ def train(opened: Opened, checkpoints: Checkpoints, resumed: Resumed | None = No
     with run.kept():
         here, position = None, resumed.position if resumed else Position()
         done, level, losses = position.done, position.level, list(position.losses)
-        for phase, end in zip(run.phases, _ends(run), strict=True):
+        for number, (phase, end) in enumerate(zip(run.phases, _ends(run), strict=True), start=1):
+            journal.status.phase(number, len(run.phases))
             if phase.level >= level and done < end:
                 here = _enter(run, phase, done, here or resumed, checkpoints)
                 done, level = _work(run, here, range(done, end), losses, checkpoints)
@@ -88,7 +89,7 @@ def _enter(
         journal.begin()
     elif not isinstance(before, Resumed):
         journal.paused(time.monotonic() - start)
-    checkpoints.begin()
+    checkpoints.begin(phase)
     return here
 
 
@@ -113,6 +114,7 @@ def _work(
             journal.trained(clock, portion.stop, time.monotonic() - start)
             if clock.evaluates(portion.stop):
                 start = time.monotonic()
+                journal.status.state("evaluating")
                 refresh(run.opened, here, phase.evaluated, portion.stop)
                 given.settle()
                 scores = evaluate(run, here, evaluation)
@@ -177,6 +179,7 @@ def _begin_output(opened: Opened, checkpoints: Checkpoints) -> None:
         if journal.output.replaces:
             journal.say(f"replacing the result in {journal.output.folder}")
         journal.output.run_file(to_toml(_resolved(opened)))
+        journal.status.begin(opened.transport.size)
 
 
 def _go_on(run: Prepared, resumed: Resumed, journal: Journal) -> None:
@@ -185,6 +188,7 @@ def _go_on(run: Prepared, resumed: Resumed, journal: Journal) -> None:
     journal.go_on(resumed.facts["journal"], clock.examples_before(done - done % clock.epoch))
     if journal.output is not None:
         journal.output.go_on(to_toml(_resolved(run.opened)), done)
+        journal.status.begin(run.opened.transport.size, done)
     journal.say(f"going on after update {done} of {clock.steps}")
 
 
