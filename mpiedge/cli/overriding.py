@@ -7,7 +7,8 @@ from collections.abc import Sequence
 def with_cluster(overrides: Sequence[str], cluster: str) -> Sequence[str]:
     """The overrides with a cluster profile; those alone where it is empty."""
     # A path is written as TOML writes strings, which for all it may hold is as JSON does.
-    return (*overrides, f"strategy.cluster={json.dumps(cluster)}") if cluster else overrides
+    written = json.dumps(cluster, ensure_ascii=False)
+    return (*overrides, f"strategy.cluster={written}") if cluster else overrides
 
 
 def with_strategy(overrides: Sequence[str], name: str) -> Sequence[str]:

@@ -8,10 +8,11 @@ from mpiedge.cli.overriding import with_cluster, with_strategy
 from mpiedge.config import read
 
 
-@pytest.mark.parametrize("name", ["a.toml", "my cluster.toml", 'a "b" \\c.toml'])
+@pytest.mark.parametrize("name", ["a.toml", "my cluster 🚀.toml", 'a "b" \\c.toml'])
 def test_a_path_of_any_letters_arrives(name: str, tmp_path: Path) -> None:
     run = tmp_path / "run.toml"
-    run.write_text('[strategy]\nname = "pipeline"\n', encoding="utf-8")
+    sections = ('model]\nname = "bert"', 'task]\nname = "mrpc"', 'strategy]\nname = "pipeline"')
+    run.write_text("".join(f"[{section}\n" for section in sections), encoding="utf-8")
     settings = read(run, with_strategy(with_cluster(["training.epochs=2"], name), "ring"))
     assert settings.strategy.cluster == name
     assert settings.strategy.name == "ring"
