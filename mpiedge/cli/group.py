@@ -24,6 +24,8 @@ COMMANDS = {
     "evaluate": Entry("mpiedge.cli.evaluate:evaluate", "Score a trained adapter again."),
     "predict": Entry("mpiedge.cli.predict:predict", "Use a trained adapter on new text."),
     "plan": Entry("mpiedge.cli.plan:plan", "Say what a run would do and need."),
+    "simulate": Entry("mpiedge.cli.simulate:simulate", "Draw who computes when, before a run."),
+    "profile": Entry("mpiedge.cli.profile:profile", "Measure devices and links, for plans."),
     "launch": Entry("mpiedge.cli.launch:launch", "Run one of these commands over MPI."),
     "testbed": Entry("mpiedge.cli.testbed:testbed", "Emulate a cluster on this machine."),
     "cache": Entry("mpiedge.cli.cache:cache", "List, verify or remove stored activations."),

@@ -1,7 +1,7 @@
 """``mpiedge plan``: what a run would be, on devices that need not be here."""
 
-import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -35,15 +35,7 @@ import click
     help="Replace one setting of the run file, as in strategy.blocks=4; may be repeated.",
 )
 @click.option("--json", "for_program", is_flag=True, help="Print the plan as JSON.")
-def plan(
-    run_file: Path,
-    ranks: int | None,
-    cluster: str,
-    strategy: str,
-    overrides: tuple[str, ...],
-    *,
-    for_program: bool,
-) -> None:
+def plan(run_file: Path, *, for_program: bool, **options: Any) -> None:
     """Say what a run of RUN.toml would do and need, before any weights are read.
 
     \b
@@ -57,7 +49,4 @@ def plan(
     """
     from mpiedge.cli import planned  # noqa: PLC0415 - not for --help
 
-    if cluster:
-        overrides = (*overrides, f"strategy.cluster={json.dumps(cluster)}")
-    asked = planned.Asked(run_file, overrides, ranks or 0, strategy)
-    planned.plan_as_rank(asked, for_program=for_program)
+    planned.plan_as_rank(planned.Asked(run_file, **options), for_program=for_program)

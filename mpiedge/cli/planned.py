@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
-from rich.console import Console
 
 from mpiedge.cli import choice_sheets, plan_sheets
+from mpiedge.cli.overriding import with_cluster, with_strategy
+from mpiedge.cli.printing import show
 from mpiedge.cli.ranks import as_rank
 from mpiedge.comm.transport import Transport
 from mpiedge.config import RunSettings, read
-from mpiedge.doctor.table import Sheet, plain, ruled
-from mpiedge.launch.terminal import terminal
+from mpiedge.doctor.table import Sheet
 from mpiedge.run import choosing, foresight
 from mpiedge.run.opener import Opener
 
@@ -28,7 +28,8 @@ class Asked(NamedTuple):
 
     run_file: Path
     overrides: Sequence[str]
-    ranks: int  # 0: those there are
+    ranks: int | None  # None: those there are
+    cluster: str  # empty: the run file's
     strategy: str  # empty: the run file's
 
 
@@ -44,21 +45,21 @@ def plan_as_rank(asked: Asked, *, for_program: bool) -> None:
     """Plan a run as a run file says, and print it."""
 
     def work(settings: RunSettings, transport: Transport) -> None:
-        opener = Opener(transport, asked.run_file.parent, asked.ranks)
+        opener = Opener(transport, asked.run_file.parent, asked.ranks or 0)
         shown = _chosen(opener, settings) if asked.strategy == AUTO else _one(opener, settings)
         if transport.rank:
             return
         if for_program:
             click.echo(json.dumps(shown.values, indent=2))
         else:
-            _print(shown.tables, shown.lines)
+            show(shown.tables, shown.lines)
 
     as_rank(lambda: read(asked.run_file, _overrides(asked)), work)
 
 
 def _overrides(asked: Asked) -> Sequence[str]:
-    named = asked.strategy not in ("", AUTO)
-    return (*asked.overrides, f"strategy.name={asked.strategy}") if named else asked.overrides
+    overrides = with_cluster(asked.overrides, asked.cluster)
+    return with_strategy(overrides, "" if asked.strategy == AUTO else asked.strategy)
 
 
 def _one(opener: Opener, settings: RunSettings) -> Shown:
@@ -70,15 +71,3 @@ def _chosen(opener: Opener, settings: RunSettings) -> Shown:
     found = choosing.candidates(opener, settings)
     tables, lines = choice_sheets.sheets(found), choice_sheets.notes(found)
     return Shown(choosing.as_values(found), tables, lines)
-
-
-def _print(tables: Sequence[Sheet], lines: Sequence[str]) -> None:
-    screen = terminal()
-    if screen is None:
-        click.echo("\n\n".join([*map(plain, tables), "\n".join(lines)]).rstrip())
-        return
-    console = Console(file=screen)
-    for sheet in tables:
-        console.print(ruled(sheet))
-    for line in lines:
-        console.print(line, markup=False, soft_wrap=True)

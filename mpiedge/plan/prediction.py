@@ -124,17 +124,25 @@ def needed(part: Part, rank: int, spans: tuple[Span, ...]) -> Memory:
 
 def _fullest(part: Part, spans: tuple[Span, ...]) -> int:
     """The most bytes that are kept between forward and backward passes at any time."""
-    held = most = 0
-    for action, *_ in spans:
+    return max((held for _, held in kept_over_time(part, spans)), default=0)
+
+
+def kept_over_time(part: Part, spans: tuple[Span, ...]) -> Iterator[tuple[float, int]]:
+    """When a rank's bytes kept between forward and backward passes change, and to how many.
+
+    They are there from the start of a forward pass to the end of its backward pass.
+    """
+    held = 0
+    for action, _, start, end in spans:
         if action.which is Pass.UPDATE:
             continue
         lowest = part.plan.lowest_trainable(action.number)
         if lowest is not None and action.stage >= lowest:
             stage = part.plan.route(action.number)[action.stage]
             size = kept(part.cost.layers, stage, action.stage == lowest)
-            held += size if action.which is Pass.FORWARD else -size
-            most = max(most, held)
-    return most
+            forward = action.which is Pass.FORWARD
+            held += size if forward else -size
+            yield (start if forward else end), held
 
 
 def _sent(part: Part) -> dict[Way, Amount]:

@@ -28,13 +28,14 @@ def epochs(
             end = min(stop, done + phase.together, (done // epoch + 1) * epoch)
             while len(counted) <= done // epoch:
                 counted.append({})
-            part = _part(phase, cost, range(done, end))
+            part = part_of(phase, cost, range(done, end))
             counted[done // epoch][part] = counted[done // epoch].get(part, 0) + 1
             done = end
     return tuple(tuple(each.items()) for each in counted)
 
 
-def _part(phase: Phase, cost: CostModel, batches: range) -> Part:
+def part_of(phase: Phase, cost: CostModel, batches: range) -> Part:
+    """Some of the run's batches, all of them in the phase."""
     # With entrances the model itself is replayed from one layer on, and costs what it does.
     replays = phase.source is Source.REPLAY and not phase.entrances
     return Part(

@@ -1,0 +1,35 @@
+"""``mpiedge profile``: measure devices and links, for plans that go by them."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run_file", type=click.Path(path_type=Path), metavar="RUN.toml")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("cluster.toml"),
+    show_default=True,
+    help="The file that the profile is written to.",
+)
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Replace one setting of the run file; may be repeated.",
+)
+def profile(run_file: Path, output: Path, overrides: tuple[str, ...]) -> None:
+    """Measure how fast every rank and link is for the model of RUN.toml.
+
+    \b
+    mpiedge launch --hostfile hostfiles/jetson-4 -- profile run.toml
+    mpiedge plan run.toml --cluster cluster.toml
+
+    One layer of each kind is timed on every rank, forward and backward, and the link of every pair.
+    """
+    from mpiedge.cli import profiled  # noqa: PLC0415 - not for --help
+
+    profiled.profile_as_rank(run_file, overrides, output)

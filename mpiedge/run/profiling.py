@@ -1,0 +1,99 @@
+"""A cluster profile, measured by all ranks together and written by rank 0.
+
+What is written is what ``cluster_file`` reads.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tomli_w
+import torch
+
+from mpiedge import __version__
+from mpiedge.comm.values import agree, collectively, gather
+from mpiedge.errors import BadInput
+from mpiedge.run.measuring import layer_times, read_speed
+from mpiedge.run.opening import Opened
+from mpiedge.store.place import root
+
+_GIB, _MEGABIT = 2**30, 1e6 / 8
+
+
+class Link(NamedTuple):
+    """The link of two ranks."""
+
+    first: int
+    second: int
+    latency: float  # seconds, one way
+    bandwidth: float  # bytes per second
+
+
+def devices(opened: Opened) -> list[dict[str, Any]]:
+    """The entry ``[[device]]`` of every rank, the same on all; called by all."""
+    here = collectively(opened.transport, lambda: _device(opened))
+    found: list[dict[str, Any]] = agree(opened.transport, gather(opened.transport, here))
+    return found
+
+
+def profile(
+    opened: Opened, members: Sequence[dict[str, Any]], links: Sequence[Link]
+) -> dict[str, Any]:
+    """The whole profile as plain values."""
+    settings, blueprint = opened.settings, opened.blueprint
+    return {
+        "model": {
+            "name": settings.model.name,
+            "layers": blueprint.num_layers,
+            "width": int(blueprint.config.hidden_size),
+            "dtype": settings.model.dtype,
+            "adapter": settings.adapter.kind,
+        },
+        "device": list(members),
+        "link": [
+            {
+                "ranks": [link.first, link.second],
+                "rate": _rounded(link.bandwidth / _MEGABIT),
+                "delay": _rounded(link.latency * 1e3),
+            }
+            for link in sorted(links)
+        ],
+    }
+
+
+def write(values: dict[str, Any], path: Path) -> None:
+    """The profile as a file; raises BadInput where it cannot be written."""
+    about = f"# A cluster profile, measured by mpiedge profile {__version__}.  For mpiedge plan.\n"
+    units = "# memory GiB, storage MB/s, rate Mb/s, delay ms; a pass: [seconds, seconds a token]\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{about}{units}\n{tomli_w.dumps(values)}", encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"the profile cannot be written to {path}: {error}") from None
+
+
+def _device(opened: Opened) -> dict[str, Any]:
+    host = opened.host
+    memory = host.free_memory // host.ranks
+    if opened.device.type == "cuda":
+        # On a board whose memory is one for both, the smaller number holds.
+        memory = min(memory, torch.cuda.mem_get_info(opened.device)[0])
+    storage = read_speed(root(opened.settings.cache.folder))
+    return {
+        "name": f"rank {opened.transport.rank}",
+        "host": host.name,
+        "memory": _rounded(memory / _GIB),
+        "storage": _rounded(storage / 1e6),
+        "layers": {
+            kind: {
+                "forward": [_rounded(each) for each in passes.forward],
+                "backward": [_rounded(each) for each in passes.backward],
+            }
+            for kind, passes in layer_times(opened).items()
+        },
+    }
+
+
+def _rounded(value: float) -> float:
+    """Four digits, which is more than a measurement repeats."""
+    return float(f"{value:.4g}")
