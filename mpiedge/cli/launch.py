@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from mpiedge.cli.group import COMMANDS
-from mpiedge.errors import BadInput
 from mpiedge.cli.restarts import surroundings
+from mpiedge.errors import BadInput
 from mpiedge.launch import command, terminal
 from mpiedge.launch.again import Limits, keep_going
 from mpiedge.launch.job import Request, job, mpirun
