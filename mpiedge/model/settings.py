@@ -91,7 +91,7 @@ class AdapterSettings:
         choices=("auto", "none", "add", "gate"),
     )
     initial: str = setting(
-        "magnitude",
+        "plain",
         "parallel: first values of the side network; magnitude: the model's weights pruned to "
         "their largest, fisher: to those with the largest gradients, plain: drawn",
         choices=("magnitude", "fisher", "plain"),
