@@ -12,6 +12,7 @@ from mpiedge.comm.transport import Kind, Tag
 from mpiedge.errors import BadInput
 from mpiedge.pipeline.engine import Engine
 from mpiedge.pipeline.turns import Settled
+from mpiedge.run.checkpoints import begun
 from mpiedge.run.evaluation import observe, validation_of
 from mpiedge.run.examples import count, read
 from mpiedge.run.journal import Journal
@@ -195,7 +196,8 @@ def test_a_file_is_read_on_its_clients_rank_alone(
             task={"client_files": mine, "data": where},
         )
         output = Output(folder) if transport.rank == 0 else None
-        train(open_run(given, transport), Journal(output, Silent()))
+        opened = open_run(given, transport)
+        train(opened, begun(opened, folder, Journal(output, Silent()), None))
         transport.close()
 
     run_ranks(3, body, timeout=60)
