@@ -144,7 +144,7 @@ def ended(process):
 def steps(out):
     """Updates that are written down."""
     path = out / "metrics.jsonl"
-    return path.read_text(encoding="utf-8").count('"loss": ') if path.exists() else 0
+    return path.read_text(encoding="utf-8").count('"learning_rate"') if path.exists() else 0
 
 
 def apart(whole, out):
