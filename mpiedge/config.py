@@ -30,6 +30,9 @@ else:
 
 Values = dict[str, dict[str, Any]]
 
+_LARGEST = 2**63
+_LONGEST = 255  # bytes of a file's name
+
 _WORDS = {
     str: "a string",
     int: "a whole number",
@@ -101,7 +104,7 @@ def located(settings: RunSettings, beside: Path) -> RunSettings:
 
     def found(name: str) -> str:
         plain = Path(name).expanduser()
-        places = [place.resolve() for place in (plain, beside / plain) if place.exists()]
+        places = [place.resolve() for place in (plain, beside / plain) if _there(place)]
         return str(places[0]) if name and places else name
 
     task = settings.task
@@ -116,6 +119,14 @@ def located(settings: RunSettings, beside: Path) -> RunSettings:
             client_files=[found(name) for name in task.client_files],
         ),
     )
+
+
+def _there(place: Path) -> bool:
+    """Whether a path is there; a name that no path can have is not."""
+    try:
+        return place.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def described() -> Iterator[tuple[str, str, Any, Declared]]:
@@ -164,6 +175,9 @@ def section_of(kind: type, section: str, given: dict[str, Any], where: str) -> A
         name = f"{where}: {section}.{key}"
         if key not in known:
             raise BadInput(f"{name} is not a setting{_near(key, known)}")
+        for one in value if isinstance(value, list) else [value]:
+            _check_number(name, one)
+            _check_text(name, one)
         values[key] = _converted(value, types[key])
         if not _is_a(values[key], types[key]):
             raise BadInput(f"{name} = {value!r} has to be {_WORDS[types[key]]}")
@@ -189,14 +203,31 @@ def _is_a(value: Any, kind: Any) -> bool:
     return isinstance(value, list) and all(_is_a(one, item) for one in value)
 
 
+def _check_number(name: str, value: Any) -> None:
+    """Refuse numbers that nothing can be reckoned with; TOML's own have 64 bits."""
+    if isinstance(value, float) and not isfinite(value):
+        raise BadInput(f"{name} = {value} has to be a finite number")
+    if isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
+        raise BadInput(f"{name} is a number of {value.bit_length()} bits; it has to fit in 64")
+
+
+def _check_text(name: str, value: Any) -> None:
+    """Refuse what no file can be called: many settings are paths."""
+    if not isinstance(value, str):
+        return
+    if "\0" in value:
+        raise BadInput(f"{name} = {value!r} has a zero byte in it; take it out")
+    longest = max(len(part.encode(errors="replace")) for part in value.split("/"))
+    if longest > _LONGEST:
+        raise BadInput(f"{name} has a name of {longest} bytes in it; give at most {_LONGEST}")
+
+
 def _check_bounds(name: str, value: Any, declared_in: "Field[Any]") -> None:
     declared: Declared = declared_in.metadata["declared"]
     if declared.choices and value not in declared.choices:
         near = get_close_matches(value, declared.choices, n=1)
         meant = f"; did you mean {near[0]}?" if near else ""
         raise BadInput(f"{name} = {value!r} is not one of {', '.join(declared.choices)}{meant}")
-    if isinstance(value, float) and not isfinite(value):
-        raise BadInput(f"{name} = {value} has to be a finite number")
     if declared.least is not None and not value >= declared.least:
         raise BadInput(f"{name} = {value} has to be at least {declared.least:g}")
     if declared.above is not None and not value > declared.above:

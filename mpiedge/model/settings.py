@@ -43,7 +43,7 @@ class AdapterSettings:
         "at rest, without dropout; 0: all have one, with strategy split those above the cut",
         least=0,
     )
-    r: int = setting(8, "lora: rank of the update")
+    r: int = setting(8, "lora: rank of the update", most=65536)
     alpha: int = setting(16, "lora: the update is scaled by alpha / r")
     dropout: float = setting(
         0.0,
@@ -53,7 +53,7 @@ class AdapterSettings:
     target_modules: list[str] = setting(
         [], "lora: names of the linear layers that get an update; left out: the family's usual ones"
     )
-    bottleneck: int = setting(64, "bottleneck: width of the adapter")
+    bottleneck: int = setting(64, "bottleneck: width of the adapter", most=65536)
     placement: str = setting(
         "pfeiffer",
         "bottleneck: pfeiffer after each feed-forward part, houlsby also after each attention",

@@ -37,5 +37,8 @@ class TrainingSettings:
     )
     seed: int = setting(0, "decides the order of examples, new weights and dropout", least=0)
     threads: int = setting(
-        0, "> 0: torch's threads on each rank; 0: the cores of a machine over its ranks", least=0
+        0,
+        "> 0: torch's threads on each rank; 0: the cores of a machine over its ranks",
+        least=0,
+        most=4096,
     )

@@ -42,6 +42,10 @@ _FREE = frozenset(
 ) | {"training.threads", "model.name", "task.data", "task.client_files", "task.target_tokenizer"}
 """Settings that decide where and how fast something is computed, or where a file lies."""
 
+_NOTED = frozenset(
+    ("run", "journal", "settings", "extent", "done", "level", "losses")
+)  # what every part says; one that does not is of another version
+
 _LOOKED_AT = 4  # updates, the newest ones, whose parts are read
 
 
@@ -112,7 +116,7 @@ def _readable(folder: Path) -> dict[Part, Contents]:
     for part in parts:
         content = content_of(folder, part) if part.update in newest else None
         contents = unpacked(content) if content is not None else None
-        if contents is not None:
+        if contents is not None and contents.facts.keys() >= _NOTED:
             found[part] = contents
     return found
 
