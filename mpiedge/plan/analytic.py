@@ -7,6 +7,7 @@ fitted to a few published times; all the rest is counted (``counts.py``).
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
 
@@ -40,10 +41,18 @@ def profiles(plate: Plate, pace: Pace, rows: int) -> tuple[LayerProfile, ...]:
     """
     if not (pace.speed > 0 and pace.launch >= 0):
         raise ValueError(f"speed must be above 0 and a launch take no less than 0, not {pace}")
-    backbone, added = tuple(own(plate)), tuple(beside(plate))
+    wanted = _Wanted(plate, pace, rows)
+    backbone, added = counted(plate)
     if not added:
-        return tuple(_plain(plate, i, pace, rows) for i in range(len(backbone)))
-    return tuple(_with_side(plate, i, pace, rows) for i in range(len(backbone)))
+        return tuple(_plain(wanted, i, count) for i, count in enumerate(backbone))
+    both = zip(backbone, added, strict=True)
+    return tuple(_with_side(wanted, i, *counts) for i, counts in enumerate(both))
+
+
+@lru_cache(maxsize=64)
+def counted(plate: Plate) -> tuple[tuple[Count, ...], tuple[Count, ...]]:
+    """The counts of each layer, and of the side network at each; none without one."""
+    return tuple(own(plate)), tuple(beside(plate))
 
 
 def own(plate: Plate) -> Iterator[Count]:
@@ -132,8 +141,17 @@ def _down(wide: Shape, side: Shape, tokens: int, gated: bool = True) -> Count:
     return product(tokens, wide.width, side.width, tuned=True, biased=True) + rest
 
 
-def _plain(plate: Plate, index: int, pace: Pace, rows: int) -> LayerProfile:
-    count, passed = tuple(own(plate))[index], _passed(plate, index, plate.shape.width)
+class _Wanted(NamedTuple):
+    """What profiles are of."""
+
+    plate: Plate
+    pace: Pace
+    rows: int
+
+
+def _plain(wanted: _Wanted, index: int, count: Count) -> LayerProfile:
+    plate, pace, rows = wanted
+    passed = _passed(plate, index, plate.shape.width)
     start, back = pace.launch * count.forward_launches, pace.launch * count.backward_launches
     return LayerProfile(
         forward=start + rows * count.forward / pace.speed,
@@ -148,9 +166,9 @@ def _plain(plate: Plate, index: int, pace: Pace, rows: int) -> LayerProfile:
     )
 
 
-def _with_side(plate: Plate, index: int, pace: Pace, rows: int) -> LayerProfile:
+def _with_side(wanted: _Wanted, index: int, frozen: Count, side: Count) -> LayerProfile:
     """Gradients pass through the side network alone, and through the model's head before it."""
-    frozen, side = tuple(own(plate))[index], tuple(beside(plate))[index]
+    plate, pace, rows = wanted
     head = index == plate.shape.layers - 1
     both, back = frozen + side, frozen + side if head else side
     narrow = plate.shape.width // plate.sizes.reduction
