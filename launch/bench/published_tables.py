@@ -21,8 +21,8 @@ def main() -> None:
     given = parser.parse_args()
     pace = fitted()
     if given.residuals:
-        print(told(pace, residuals(pace)))
-        print(leaving_out())
+        missed = residuals(pace)
+        print(told(pace, missed), leaving_out(pace, missed), sep="\n")
         return
     table = predicted(pace)
     print(json.dumps(table, indent=1) if given.json else drawn(table))

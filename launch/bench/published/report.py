@@ -1,6 +1,6 @@
 """How well the fit meets each row, and how well it meets rows that it was not shown."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from math import exp
 from statistics import median
 
@@ -19,22 +19,20 @@ def told(pace: Pace, missed: Mapping[Row, float]) -> str:
     return "\n".join(lines)
 
 
-def leaving_out() -> str:
+def leaving_out(pace: Pace, rows: Collection[Row]) -> str:
     """Every technique and system in turn predicted from the others alone."""
-    names = dict.fromkeys(row[:2] for row in residuals(fitted()))
     lines, all_missed = ["", "left out of the fit:"], list[float]()
-    for name in names:
-        missed = missed_without(name)
+    for name in dict.fromkeys(row[:2] for row in rows):
+        missed = missed_without(name, pace, rows)
         all_missed += missed
         lines.append(f"{' '.join(name):<34}" + " ".join(map(_percent, missed)))
     return "\n".join([*lines, f"median: {100 * _middle(all_missed):.1f} %"])
 
 
-def missed_without(name: Row) -> list[float]:
+def missed_without(name: Row, pace: Pace, rows: Collection[Row]) -> list[float]:
     """By how much the rows of a technique on a system are missed by a fit to the others."""
-    rows = residuals(fitted())
     others = [row for row in rows if row[:2] != name]
-    found = residuals(fitted(others))
+    found = residuals(fitted(others, pace))
     return [value for row, value in found.items() if row[:2] == name]
 
 
@@ -42,5 +40,5 @@ def _percent(value: float) -> str:
     return f"{100 * (exp(value) - 1):+6.1f} %"
 
 
-def _middle(values) -> float:
+def _middle(values: Iterable[float]) -> float:
     return median(abs(exp(value) - 1) for value in values)
