@@ -21,6 +21,7 @@ from mpiedge.plan.cost import CostModel
 from mpiedge.plan.grouping import Group, Problem, all_reduce
 from mpiedge.plan.hybrid import groupings
 from mpiedge.plan.partition import Stage
+from mpiedge.plan.shapes import Shape, Sizes
 
 SIZES = (16, 8, 4, 2, 1)  # rows of a micro-batch that are tried
 
@@ -71,7 +72,14 @@ def seconds(case: Case, layout: Layout, pace: Pace) -> Seconds:
     first = played(GroupedCost(problem, layout.groups))
     if case.system != "pac":
         return Seconds(first, first, 0.0)
-    return Seconds(first, replayed(case, pace), moved(problem, layout.groups))
+    redistribution = moved(layout.groups, stored(MODELS[case.model], Sizes()), LINK.bandwidth)
+    return Seconds(first, replayed(case, pace), redistribution)
+
+
+def stored(shape: Shape, sizes: Sizes) -> list[int]:
+    """Bytes kept of an example by layer: the embedding's two outputs, then each block's."""
+    source, target = (4 * shape.width * tokens for tokens in (sizes.source, sizes.target))
+    return [source + target, *[source] * shape.encoder, *[target] * shape.decoder]
 
 
 def replayed(case: Case, pace: Pace) -> float:
