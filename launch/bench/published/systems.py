@@ -54,7 +54,7 @@ def cost_of(case: Case, pace: Pace, rows: int) -> CostModel:
     alone = case.system in ("standalone", "eddl")
     plate = Plate(MODELS[case.model], TECHNIQUES[case.technique], alone=alone)
     devices = (NANO,) * (1 if case.system == "standalone" else DEVICES)
-    return CostModel(profiles(plate, pace, rows), devices, LINK, rows, MOMENTS)
+    return CostModel(profiles(plate, pace, rows), devices, LINK, rows, moments=MOMENTS)
 
 
 def laid_out(case: Case, pace: Pace) -> Layout | None:
