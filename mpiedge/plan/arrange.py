@@ -71,7 +71,7 @@ class Ring:
         layers = (self.cost.layers[i] for i in self.blocks)
         each = (
             one.weights
-            + (3 * one.tuned + self.in_flight * one.activation if p else 0)
+            + ((1 + self.cost.moments) * one.tuned + self.in_flight * one.activation if p else 0)
             + self.in_flight * one.boundary
             for one, p in zip(layers, self.trained, strict=True)
         )

@@ -40,12 +40,12 @@ def _prices(cost: CostModel, ranks: Sequence[int], trainable: frozenset[int]) ->
 
     The same as the cost model's own for a stage with these layers.
     """
-    each, count = cost.layers, len(cost.layers)
+    each, count, copies = cost.layers, len(cost.layers), 1 + cost.moments
     lowest = min(trainable, default=count)
     forward = sums([layer.forward for layer in each])
     backward = sums([layer.backward * (i >= lowest) for i, layer in enumerate(each)])
     fixed = sizes(
-        [layer.weights + 3 * layer.tuned * (i in trainable) for i, layer in enumerate(each)]
+        [layer.weights + copies * layer.tuned * (i in trainable) for i, layer in enumerate(each)]
     )
     fixed += largest([layer.working for layer in each])
     kept = sizes([layer.activation for layer in each])

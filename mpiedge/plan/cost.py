@@ -125,6 +125,7 @@ class CostModel:
     link: Link
     rows: int = 1  # of the micro-batch that was profiled
     links: tuple[tuple[Link, ...], ...] = ()  # [source][dest]; none: all are ``link``
+    moments: int = 2  # that the optimizer keeps of every tuned weight
 
     def between(self, source: int, dest: int) -> Link:
         """The way from rank to rank."""
@@ -150,15 +151,15 @@ class CostModel:
         return 0.0
 
     def travel(self, source: int, dest: int, layers: Iterable[int]) -> float:
-        """Seconds of latency and transfer of tuned weights and two optimizer moments."""
-        size = 3 * sum(self.layers[i].tuned for i in layers)
+        """Seconds of latency and transfer of tuned weights and the optimizer's moments."""
+        size = (1 + self.moments) * sum(self.layers[i].tuned for i in layers)
         link = self.between(source, dest)
         return link.latency + size / link.bandwidth
 
     def memory(self, stage: Stage, lowest: bool, in_flight: int) -> int:
-        """Bytes: weights, gradients and two optimizer moments, ``in_flight`` micro-batches."""
+        """Bytes: weights, gradients and moments, ``in_flight`` micro-batches."""
         weights = sum(self.layers[i].weights for i in stage.layers)
-        training = sum(3 * self.layers[i].tuned for i in stage.trainable)
+        training = sum((1 + self.moments) * self.layers[i].tuned for i in stage.trainable)
         working = max((self.layers[i].working for i in stage.layers), default=0)
         return weights + training + in_flight * kept(self.layers, stage, lowest) + working
 

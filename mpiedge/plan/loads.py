@@ -129,6 +129,7 @@ class _Runs(NamedTuple):
 def _runs(problem: Problem) -> _Runs:
     layers, lowest, cost = problem.cost.layers, problem.lowest, problem.cost
     first, last = np.triu_indices(len(layers))
+    copies = 1 + cost.moments
 
     def sums(values: Sequence[float]) -> Floats:
         before = np.concatenate([[0.0], np.cumsum(np.array(values, np.float64))])
@@ -146,7 +147,7 @@ def _runs(problem: Problem) -> _Runs:
         last=last,
         start=start if problem.together else 0 * start,
         each=(passes - start) / cost.rows if problem.together else passes,
-        fixed=sums([each.weights + 3 * each.tuned * (i in tuned) for i, each in enumerate(layers)]),
+        fixed=sums([e.weights + copies * e.tuned * (i in tuned) for i, e in enumerate(layers)]),
         held=sums([each.activation * (i >= lowest) for i, each in enumerate(layers)]),
         # For each first layer, the largest of the layers from there on.
         working=np.concatenate([np.maximum.accumulate(working[i:]) for i in range(len(layers))]),

@@ -33,7 +33,7 @@ class Memory(NamedTuple):
     frozen: int  # weights that are not tuned
     tuned: int  # weights that are
     gradients: int
-    moments: int  # the optimizer's two
+    moments: int  # the optimizer's
     in_flight: int  # kept between forward and backward passes, at the fullest moment
     working: int  # in use only while a layer computes
 
@@ -116,7 +116,7 @@ def needed(part: Part, rank: int, spans: tuple[Span, ...]) -> Memory:
         frozen=sum(layer.weights for layer in layers) - tuned,
         tuned=tuned,
         gradients=tuned,
-        moments=2 * tuned,
+        moments=part.cost.moments * tuned,
         in_flight=_fullest(part, spans),
         working=max((layer.working for layer in layers), default=0),
     )
@@ -163,7 +163,7 @@ def _messages(part: Part) -> Iterator[tuple[Way, int]]:
             pairs = zip(ranks, (*ranks[1:], ranks[0]), strict=True)
             yield from ((Way(source, dest, Carried.SUM), moved) for source, dest in pairs)
         for travel in plan.travels(batch) if batch + 1 < part.batches else ():
-            size = 3 * sum(cost.layers[i].tuned for i in travel.layers)
+            size = (1 + cost.moments) * sum(cost.layers[i].tuned for i in travel.layers)
             yield Way(travel.source, travel.dest, Carried.WEIGHTS), size
 
 

@@ -181,7 +181,7 @@ def _ring(settings: StrategySettings, work: Work, depths: Sequence[Span]) -> Rin
     )
     head = work.layers.stop - 1
     own = sum(cost.layers[i].weights for i in work.layers if i not in blocks)
-    own += 3 * cost.layers[head].tuned + cost.layers[head].activation
+    own += (1 + cost.moments) * cost.layers[head].tuned + cost.layers[head].activation
     home = roles(settings, len(work.ranks)).home
     initiators = {home(client) for client in range(len(work.clients))}
     each = tuple(own if rank in initiators else 0 for rank in work.ranks)

@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 from itertools import combinations
 from math import inf
 
@@ -94,3 +95,11 @@ def test_a_whole_model_that_does_not_fit_says_what_it_needs_and_what_there_is() 
     with pytest.raises(Infeasible, match="needs 10 MiB for training and rank 0 has 8 MiB free"):
         check_memory(cost, Stage(0, range(2)))
     check_memory(cost, Stage(0, range(1)))
+
+
+def test_an_optimizer_without_moments_fits_where_one_with_two_does_not() -> None:
+    layer = LayerProfile(1.0, 2.0, weights=100, tuned=100, activation=0, boundary=8)
+    cost = CostModel((layer, layer), (Device(1.0, 200),) * 2, LINK, moments=0)
+    assert balance(cost, range(2), frozenset({0, 1})) == (range(1), range(1, 2))
+    with pytest.raises(Infeasible):
+        balance(replace(cost, moments=2), range(2), frozenset({0, 1}))

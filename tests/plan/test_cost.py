@@ -107,3 +107,12 @@ def test_weights_travel_with_two_moments() -> None:
     layer = LayerProfile(1.0, 1.0, weights=1000, tuned=100, activation=1, boundary=1)
     cost = CostModel((layer,) * 3, (Device(1.0, 1),) * 2, Link(bandwidth=100.0, latency=0.5))
     assert cost.travel(0, 1, (1, 2)) == pytest.approx(0.5 + 2 * 3 * 100 / 100)
+
+
+@pytest.mark.parametrize("moments", [0, 2])
+def test_an_optimizer_without_moments_needs_less_memory_and_moves_less(moments: int) -> None:
+    layer = LayerProfile(1.0, 2.0, weights=100, tuned=10, activation=1, boundary=8)
+    cost = CostModel((layer,), (Device(1.0, 1000),), Link(1.0, 0.0), moments=moments)
+    stage = Stage(0, range(1), frozenset({0}))
+    assert cost.memory(stage, True, 1) == 100 + (1 + moments) * 10 + 1
+    assert cost.travel(0, 1, [0]) == (1 + moments) * 10
