@@ -15,7 +15,7 @@ from tests.runs import Finished, difference, run, settings, write_requests
 
 OFTEN = {"every": 5, "seconds": 0.0}
 SIDE = {"kind": "parallel", "reduction": 2}
-LIMITS = {"data-parallel": 1e-4, "pac": 1e-4}  # sums over other ranks, and AdamW
+LIMITS = {"data-parallel": 1e-4, "pac": 3e-4}  # sums over other ranks, and AdamW on tiny gradients
 
 
 class Interrupted(Exception):
