@@ -62,24 +62,31 @@ def test_three_ranks_train_what_one_does(run_file: Path, alone: Finished, tmp_pa
 
 
 @contextmanager
-def replaying(run_file: Path, folder: Path) -> Iterator[Job]:
+def replaying(run_file: Path, folder: Path, *more: str) -> Iterator[Job]:
     """A job that has long been training from what was recorded."""
-    words = ("--output-dir", str(folder / "out"), *ENDLESS)
+    words = ("--output-dir", str(folder / "out"), *ENDLESS, *more)
     with job(launched(run_file, *words)) as started:
         started.until(lambda: steps(folder / "out") > 15)
         started.processes()
         yield started
 
 
-def test_ctrl_c_removes_the_cache(run_file: Path, tmp_path: Path) -> None:
-    with replaying(run_file, tmp_path) as started:
+@pytest.mark.parametrize("resumable", [True, False])
+def test_ctrl_c_leaves_the_cache_to_who_resumes(
+    resumable: bool, run_file: Path, tmp_path: Path
+) -> None:
+    never = ("--set", "checkpoint.every=0", "--set", "checkpoint.seconds=0")
+    with replaying(run_file, tmp_path, *(() if resumable else never)) as started:
         assert segments(run_file)
         started.send_signal(signal.SIGINT)
         end = started.end(SOON)
     assert end.code == 130
     assert end.left == []
     assert "Traceback" not in end.err
-    assert segments(run_file) == []
+    assert bool(segments(run_file)) is resumable
+    assert ("stopped after update" in end.err) is resumable
+    for segment in segments(run_file):
+        segment.unlink()
 
 
 def test_a_killed_ranks_store_serves_the_next_run(
