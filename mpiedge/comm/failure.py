@@ -49,6 +49,8 @@ def _failing_together(transport: Connection) -> Iterator[None]:
     except (Exception, SystemExit) as failure:
         if transport.size > 1 and _code(failure) != 0:
             _end_all(transport, failure)
+            # Abort can come back while the job is being ended already.  All is said by now.
+            raise SystemExit(_code(failure)) from None
         raise
 
 

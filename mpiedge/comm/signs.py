@@ -124,5 +124,7 @@ class Watch:
         if time.monotonic() - sign.heard > self._timeout / 2:
             return "it is silent (killed, frozen or cut off)"
         if sign.awaited:
-            return f"it waits itself, for {', '.join(f'rank {other}' for other in sign.awaited)}"
+            # Who reads this knows already that this rank waits; the others are the news.
+            others = [other for other in sign.awaited if other != self._rank] or sign.awaited
+            return f"it waits itself, for {', '.join(f'rank {other}' for other in others)}"
         return "it lives but has nothing to say"

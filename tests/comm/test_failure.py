@@ -20,7 +20,7 @@ START = 60.0  # seconds; far more than importing torch takes on a busy machine
 mpi_skip = pytest.mark.mpi_skip
 
 
-def fail(way: str, *, ranks: int = 2, within: float = 20.0) -> subprocess.CompletedProcess[str]:
+def fail(way: str, *, ranks: int = 2, within: float = 5.0) -> subprocess.CompletedProcess[str]:
     """Let a rank fail; the job must end in ``within`` seconds from then."""
     done = mpirun(ranks, PROGRAM, way, limit=START)
     failed_at = float(done.stdout.splitlines()[0])
@@ -63,7 +63,7 @@ def test_a_signal_ends_the_job_quietly(way: str, code: int) -> None:
 
 @mpi_skip
 def test_a_frozen_rank_is_named_by_those_who_wait() -> None:
-    done = fail("is_frozen", ranks=3, within=30)
+    done = fail("is_frozen", ranks=3, within=10)
     assert done.returncode == FAILED
     assert "s for rank 1 on" in done.stderr
     assert "it is silent (killed, frozen or cut off), or raise comm.timeout (2)" in done.stderr
@@ -72,7 +72,7 @@ def test_a_frozen_rank_is_named_by_those_who_wait() -> None:
 
 @mpi_skip
 def test_a_circle_of_waits_is_named_as_one() -> None:
-    done = fail("waits_in_a_circle", within=30)
+    done = fail("waits_in_a_circle", within=10)
     assert done.returncode == FAILED
     assert "activation of micro-batch 3 entering stage 1; it waits itself, for rank" in done.stderr
 
@@ -155,3 +155,24 @@ def test_two_ranks_that_fail_at_once_end_quietly(capsys: pytest.CaptureFixture[s
     assert ended.value.code == TERMINATED
     assert transport.codes == [FAILED, TERMINATED]
     assert capsys.readouterr().err == "rank 0 waited\n"
+
+
+class _AbortReturns(ThreadTransport):
+    """A rank of a job that is being ended already, where MPI's abort does nothing more."""
+
+    def abort(self, code: int) -> NoReturn:
+        return None  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"), [(RankLost("rank 0 waited"), FAILED), (BadInput("layers: 9"), BAD_INPUT)]
+)
+def test_what_was_said_is_not_raised_again(
+    failure: Exception, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    transport = object.__new__(_AbortReturns)
+    transport.rank, transport.size = 0, 2
+    with pytest.raises(SystemExit) as ended, ends_job(transport):
+        raise failure
+    assert ended.value.code == code
+    assert capsys.readouterr().err.count(str(failure)) == 1

@@ -1,5 +1,6 @@
 """Filling a memory, without filling one."""
 
+import os
 import subprocess
 import sys
 import time
@@ -36,21 +37,26 @@ def test_something_else_runs(tmp_path: Path) -> None:
     assert filling.spare(at)
 
 
-def test_the_others_are_offered_to_the_kernel_and_taken_back() -> None:
+def test_the_largest_is_offered_to_the_kernel_and_taken_back() -> None:
     with subprocess.Popen((sys.executable, "-c", "input()"), stdin=subprocess.PIPE) as other:
         score = Path(f"/proc/{other.pid}/oom_score_adj")
         if not score.exists():
             other.kill()
             pytest.skip("not Linux")
         before = score.read_text()
-        with filling.offered([other.pid, 2**30]):
+        with filling.offered(other.pid):
             assert score.read_text() == "1000\n"
         assert score.read_text() == before
+        assert filling.largest([other.pid, os.getpid(), 2**30]) == os.getpid()
         other.kill()
+    assert filling.largest([2**30]) is None
+    with filling.offered(2**30):
+        pass
 
 
-def test_the_program_ends_by_itself(tmp_path: Path) -> None:
+def test_the_program_ends_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cgroup.procs").write_text("")
+    monkeypatch.setattr(filling, "OWN", tmp_path / "score")
     began = time.monotonic()
     assert filling.main(["2", str(tmp_path), "0.1"]) == 1
     assert time.monotonic() - began >= 0.1
