@@ -76,8 +76,7 @@ def test_a_lost_device_ends_the_job(how: str, way: str, run_file: Path, tmp_path
     assert end.left == []
     assert "Traceback" not in end.err
     if how == "SIGSTOP":
-        # Whoever comes first says so: rank 0, or rank 1, which waits for rank 0, which waits.
-        said = [line for line in end.err.splitlines() if "rank 2" in line and "waited" in line]
+        said = [line for line in end.err.splitlines() if "for rank 2" in line]
         assert said
         assert f"comm.timeout ({TIMEOUT:g})" in said[0]
     assert not (tmp_path / "out" / "result.json").exists()

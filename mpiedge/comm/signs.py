@@ -101,17 +101,26 @@ class Watch:
         if now < self._next_look:
             return
         self._next_look = now + min(0.05, self._timeout / 20)
-        if self.overdue() > 0:
+        overdue = self.overdue()
+        if overdue > 0 and overdue > self._grace():
             raise RankLost(self.complaint())
 
     def overdue(self) -> float:
         """Seconds past the deadline of the wait; negative before it or outside a wait."""
         return time.monotonic() - newest_progress(self._signs, self._rank) - self._timeout
 
+    def _grace(self) -> float:
+        """Seconds left to another rank, nearer to the fault, to say better what is wrong."""
+        late = self._late()
+        return 0.0 if self._silent(late) else min(1.0, self._timeout / 4)
+
+    def _late(self) -> int:
+        own = self._signs[self._rank]
+        return min(own.awaited, key=lambda r: newest_progress(self._signs, r), default=self._rank)
+
     def complaint(self) -> str:
         """Who was waited for, for what, and what is known of it."""
-        own = self._signs[self._rank]
-        late = min(own.awaited, key=lambda r: newest_progress(self._signs, r), default=self._rank)
+        late = self._late()
         seconds = self._timeout + max(0.0, self.overdue())
         return (
             f"rank {self._rank} of {len(self._signs)} waited {seconds:.3g} s for rank {late} on "
@@ -119,12 +128,18 @@ class Watch:
             f"({self._timeout:g})"
         )
 
+    def _silent(self, rank: int) -> bool:
+        return time.monotonic() - self._signs[rank].heard > self._timeout / 2
+
     def _excuse(self, late: int) -> str:
-        sign = self._signs[late]
-        if time.monotonic() - sign.heard > self._timeout / 2:
+        if self._silent(late):
             return "it is silent (killed, frozen or cut off)"
-        if sign.awaited:
-            # Who reads this knows already that this rank waits; the others are the news.
-            others = [other for other in sign.awaited if other != self._rank] or sign.awaited
-            return f"it waits itself, for {', '.join(f'rank {other}' for other in others)}"
+        awaited = self._signs[late].awaited
+        # Who reads this knows already that this rank waits; the others are the news.
+        others = [rank for rank in awaited if rank != self._rank] or awaited
+        if others:
+            return f"it waits itself, for {', '.join(map(self._named, others))}"
         return "it lives but has nothing to say"
+
+    def _named(self, rank: int) -> str:
+        return f"rank {rank}" + (" (silent)" if self._silent(rank) else "")
