@@ -30,6 +30,7 @@ from mpiedge.run.prediction import Text, predict
 from mpiedge.run.progress import Silent, shown_on
 from mpiedge.run.reopening import reopen, settings_of
 from mpiedge.run.resuming import find, uncached
+from mpiedge.run.sizing import sized, sized_before
 
 
 def train_as_rank(
@@ -41,6 +42,7 @@ def train_as_rank(
         started = time.monotonic()
         output = collectively(transport, lambda: Output(folder) if transport.rank == 0 else None)
         opened = open_run(uncached(settings) if resume else settings, transport, run_file.parent)
+        opened = sized_before(opened, folder) if resume else sized(opened)
         resumed = find(opened, folder) if resume else None
         progress = shown_on(console()) if transport.rank == 0 else Silent()
         journal = Journal(output, progress)

@@ -12,7 +12,12 @@ class TrainingSettings:
     epochs: int = setting(3, "passes over the training examples", least=1)
     max_steps: int = setting(0, "> 0 ends earlier, after so many updates", least=0)
     batch_size: int = setting(32, "examples of one update, over all ranks", least=1)
-    micro_batch_size: int = setting(8, "examples that move through the model together", least=1)
+    micro_batch_size: int = setting(
+        8,
+        "examples that move through the model together; 0: the planner chooses, for devices that "
+        "were measured (strategy.cluster); a dropout's masks depend on it",
+        least=0,
+    )
     learning_rate: float = setting(5e-4, "the peak of the schedule", above=0)
     optimizer: str = setting("adamw", "how weights are updated", choices=("adamw", "sgd"))
     weight_decay: float = setting(0.0, "decoupled decay (adamw) or L2 penalty (sgd)", least=0)

@@ -67,7 +67,8 @@ def layer_times(opened: Opened) -> dict[str, Passes]:
 
 def sizes(opened: Opened) -> list[Size]:
     """The micro-batches that are timed: the largest, shorter ones, and one row of it."""
-    task, rows = opened.settings.task, opened.settings.training.micro_batch_size
+    task, training = opened.settings.task, opened.settings.training
+    rows = training.micro_batch_size or training.batch_size
     target = (task.max_target_length,) if opened.purpose is Purpose.SEQ2SEQ else ()
     lengths = (task.max_length, *target)
     every = [(rows, *(max(1, length // part) for length in lengths)) for part in _PARTS]

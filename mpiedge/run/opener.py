@@ -11,6 +11,7 @@ from mpiedge.comm.values import collectively
 from mpiedge.config import RunSettings
 from mpiedge.run.imagined import imagined
 from mpiedge.run.opening import Opened, open_run
+from mpiedge.run.sizing import sized
 
 
 class Opener:
@@ -29,9 +30,9 @@ class Opener:
         count = ranks or self._ranks
         found = collectively(self._transport, lambda: imagined(opened, count))
         before, self._before = self._before, self._before or opened
-        if before is None or before.settings.task != opened.settings.task:
-            return found
-        return replace(found, task=before.task)  # its examples are read already
+        if before is not None and before.settings.task == opened.settings.task:
+            found = replace(found, task=before.task)  # its examples are read already
+        return sized(found)
 
     @property
     def ranks(self) -> int:
