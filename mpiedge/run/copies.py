@@ -5,13 +5,15 @@ weights are put into it, with what the optimizer keeps of them, and those of the
 put aside.  So it makes no difference which clients share a rank.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
 from mpiedge.comm.transport import Transport
+from mpiedge.pipeline.hand_over import Named, hand_over
 from mpiedge.run.phases import Entered
+from mpiedge.run.resuming import Resumed, own
 
 State = dict[str, tuple[Tensor, ...]]
 """A client's weights by name, each with what the optimizer keeps of it."""
@@ -30,6 +32,21 @@ class Copies:
         self._kept: dict[int, State] = {}
         self._current: int | None = None
         self._homes = homes
+
+    def keep(self, clients: int) -> Named:
+        """What a checkpoint has of the clients on this rank, by the names that ``own`` gives."""
+        self._put_aside()
+        every = self._every(clients).items()
+        return {own(client, name): row for client, state in every for name, row in state.items()}
+
+    def resume(self, resumed: Resumed, clients: int) -> None:
+        """Go on from what a checkpoint has of all clients; called by all ranks."""
+        for client in range(clients):
+            owners, home = resumed.of_client(client), self._homes(client)
+            # One client after the other, since not all have had a turn and with it moments.
+            found = hand_over(self._transport, resumed.held, owners, {home: owners})
+            if home == self._transport.rank:
+                self._kept[client] = _unnamed(found, client)
 
     def enter(self, client: int) -> None:
         """The next batch is of this client, which is at home here."""
@@ -86,3 +103,8 @@ class Copies:
     def _take(self, state: State) -> None:
         self._here.update.forget(self._names)
         self._here.update.take(state)
+
+
+def _unnamed(found: Mapping[str, tuple[Tensor, ...]], client: int) -> State:
+    """The weights of a client by their own names."""
+    return {name.removeprefix(own(client, "")): row for name, row in found.items()}

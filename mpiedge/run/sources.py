@@ -73,6 +73,8 @@ def _apart(run: Prepared, here: Entered, feed: ClientFeed, rota: Rota) -> Given:
     count, every = len(run.clients.sizes), here.phase.average_every
     home = roles(run.opened.settings.strategy, run.opened.transport.size).home
     copies = Copies(run.opened.transport, here, home)
+    if run.resumed is not None:
+        copies.resume(run.resumed, count)
 
     def source(number: int) -> MicroBatch:
         copies.enter(rota.place(number // run.size).client)
@@ -82,7 +84,12 @@ def _apart(run: Prepared, here: Entered, feed: ClientFeed, rota: Rota) -> Given:
         if updates.start and updates.start % every == 0:
             copies.average(count)
 
-    return Given(source, begin=begin, settle=lambda: copies.show(count))
+    return Given(
+        source,
+        begin=begin,
+        settle=lambda: copies.show(count),
+        apart=lambda: copies.keep(count),
+    )
 
 
 def _visited(run: Prepared, phase: Phase, updates: range) -> Iterator[Batch]:
