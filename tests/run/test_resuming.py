@@ -68,6 +68,7 @@ STRATEGIES: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"name": "split", "clients": 2}, {}),
     ({"name": "splitlora", "clients": 3, "average_every": 7}, {}),
     ({"name": "splitlora", "clients": 2, "turn": "epoch"}, {}),
+    ({"name": "splitlora", "clients": 3, "visits": "parallel", "average_every": 2}, {}),
 ]
 
 
