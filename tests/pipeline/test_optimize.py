@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mpiedge.comm.threads import alone
 from mpiedge.model.shard import Shard
@@ -139,3 +139,31 @@ def test_an_update_goes_on_where_another_left_off(bert: Path, optimizer: str) ->
     give(first, 1.0)
     begun(PLAN, 8)
     assert not torch.equal(weights(first), weights(second))
+
+
+def test_weights_of_a_ranks_own_are_updated_and_clipped_with_the_others(shard: Shard) -> None:
+    own = nn.Parameter(torch.zeros(4))
+    made = update(shard, clip_norm=1.0, learning_rate=1.0)
+    made.adopt([own])
+    give(shard, 0.0)
+    own.grad = torch.full((4,), 5.0)  # of norm 10
+    made(PLAN, 0)
+    assert own.tolist() == pytest.approx([-0.5] * 4, rel=1e-4)
+    assert own.grad is None
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_what_rests_stays_for_one_update(optimizer: str, shard: Shard) -> None:
+    own, other = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
+    made = update(shard, optimizer=optimizer, learning_rate=0.5)
+    made.adopt([own, other])
+    seen = []
+    for step in range(3):
+        give(shard, 0.0)
+        own.grad, other.grad = torch.ones(2), torch.ones(2)
+        if step == 1:
+            made.rest([own])
+        made(PLAN, step)
+        seen.append((own[0].item(), other[0].item()))
+    assert seen[0][0] == seen[1][0] > seen[2][0]
+    assert seen[0][1] > seen[1][1] > seen[2][1]
