@@ -118,7 +118,7 @@ def summed(rows):
         "near": sum(ratio <= _NEAR for ratio in ratios) / max(1, len(possible)),
         "not_found": sum(map(isinf, ratios)),
         "worst": max((ratio for ratio in ratios if not isinf(ratio)), default=None),
-        "far": [row for row, ratio in zip(possible, ratios) if ratio > _NEAR],
+        "far": [row for row, ratio in zip(possible, ratios, strict=True) if ratio > _NEAR],
     }
 
 
@@ -127,6 +127,7 @@ def summed(rows):
 @click.option("--seed", default=0, show_default=True)
 @click.option("--json", "for_program", is_flag=True)
 def main(clusters, seed, for_program):
+    """Hold choices against the best plans there are."""
     rows = []
     for number in range(clusters):
         rows.append(held(seed + number))

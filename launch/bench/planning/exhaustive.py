@@ -104,7 +104,11 @@ def _recordings(work):
     for groups in _groupings(tuple(work.ranks)):
         choices = [list(parts(work.micro_batches, len(group))) for group in groups]
         for sizes, *counts in product(parts(len(work.layers), len(groups)), *choices):
-            shares = {r: c for g, cs in zip(groups, counts) for r, c in zip(g, cs)}
+            shares = {
+                r: c
+                for g, cs in zip(groups, counts, strict=True)
+                for r, c in zip(g, cs, strict=True)
+            }
             given = {
                 "groups": [",".join(map(str, group)) for group in groups],
                 "layers": list(sizes),
