@@ -4,7 +4,7 @@
     waits            ^^      ^^                within actions, or between them
 
 Off unless somebody asks: an engine that is not watched does nothing more than its work.  Kept are
-rows of numbers, 72 bytes a span, and no more of them than ``most``; what comes later is counted.
+rows of numbers, 64 bytes a span, and no more of them than ``most``; what comes later is counted.
 """
 
 import threading
