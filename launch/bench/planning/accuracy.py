@@ -3,8 +3,8 @@
     python launch/bench/planning/accuracy.py [--strategy NAME ...] [--size N ...] [--model NAME ...]
 
 For each model and size of micro-batches: ``profile``, then for each strategy ``plan``, ``train``
-and ``compare``.  Prints the ratios of every run, and medians of how far predictions are off: seconds of
-an update in the first epoch, memory of a rank, messages and bytes of a link.
+and ``compare``.  Prints the ratios of every run, and medians of how far predictions are off:
+seconds of an update in the first epoch, memory of a rank, messages and bytes of a link.
 """
 
 import json
