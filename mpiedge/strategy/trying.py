@@ -17,7 +17,7 @@ from mpiedge.plan.prediction import Part, predict
 Sizes = tuple[int, ...]
 
 _BATCHES = 3  # in which stages that train nothing run ahead
-_PASSES = 4_000  # forward passes, at most, in all that is tried: some tenths of a second
+_PASSES = 1_500  # forward passes in all that is tried, or few more: a tenth of a second
 _BETTER = 0.99  # a cut is not left for one that is hardly faster
 
 

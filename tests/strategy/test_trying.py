@@ -38,8 +38,8 @@ def test_a_slow_link_is_crossed_where_little_crosses_it() -> None:
 
 
 def test_a_cut_that_fits_is_kept() -> None:
-    cost = CostModel((layer(5000),) * 3 + (layer(1),) * 2, (Device(1.0, 400),) * 2, Link(1e3, 0.0))
-    # On one device four layers with what they need are more than 400 bytes.
+    cost = CostModel((layer(5000),) * 3 + (layer(1),) * 2, (Device(1.0, 500),) * 2, Link(1e3, 0.0))
+    # On one device four layers with what they need are more than 500 bytes.
     assert fastest((3, 2), chain, cost) in {(3, 2), (2, 3)}
 
 
