@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from mpiedge.comm.ledger import by_kind, total
+from mpiedge.comm.ledger import Traffic, by_kind, total
 from mpiedge.comm.transport import Transport
 
 
@@ -26,6 +26,14 @@ def usage(transport: Transport, device: torch.device, busy: float) -> dict[str, 
     if device.type == "cuda":
         used["peak_device_bytes"] = torch.cuda.max_memory_allocated(device)
     return used
+
+
+def links(sent: Traffic) -> list[dict[str, Any]]:
+    """What was sent to whom, by kind, as plain values."""
+    return [
+        {"dest": dest, "what": kind.name.lower(), "messages": count.messages, "bytes": count.bytes}
+        for (kind, dest), count in sorted(sent.items())
+    ]
 
 
 def peak_resident() -> int:
