@@ -206,6 +206,7 @@ def _finish(run: Prepared, here: Entered, journal: Journal) -> None:
         _save(opened, weights, journal.output.adapter)
     used = usage(transport, opened.device, here.busy)
     used["host"] = opened.host.name
+    used["memory_budget_bytes"] = opened.host.free_memory // opened.host.ranks
     used["layers"] = list(layers_of(here.phase, transport.rank))
     if run.stored:
         used["cache_bytes"] = run.stored

@@ -1,0 +1,75 @@
+"""Timelines and links as pictures: a lane for each rank, and who sent how much to whom."""
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from mpiedge.report.painting import INK, Picture, plain
+from mpiedge.report.story import Bar, Rank
+
+_COLOURS = {
+    "forward": "#4c78a8",
+    "backward": "#f58518",
+    "update": "#54a24b",
+    "evaluation": "#b279a2",
+    "wait": "#9fa1a5",
+}
+_OTHER = "#e45756"
+_MIB = 2**20
+_MOST = 20_000  # bars; more would make a page that no phone opens
+
+
+def timeline(bars: Sequence[Bar], name: str, caption: str, unit: str) -> Picture:
+    """Who did what when; the first bars only where there are very many."""
+    shown = sorted(bars, key=lambda bar: bar.start)[:_MOST]
+    ranks = sorted({bar.rank for bar in shown})
+    kinds = sorted({bar.what for bar in shown}, key=lambda kind: (kind not in _COLOURS, kind))
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for kind in kinds:
+            label: str | None = kind if kind in _COLOURS else "other"
+            for place, rank in enumerate(ranks):
+                mine = [(b.start, b.length) for b in shown if (b.rank, b.what) == (rank, kind)]
+                height = 0.3 if kind == "wait" else 0.8
+                axes.broken_barh(
+                    mine,
+                    (place - height / 2, height),
+                    facecolors=_COLOURS.get(kind, _OTHER),
+                    label=label,
+                )
+                label = None
+        axes.set_yticks(list(range(len(ranks))), [f"rank {rank}" for rank in ranks])
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+        plain(axes, x=unit)
+        figure.legend(loc="outside upper center", ncols=5)
+
+    return Picture(name, caption, 1.2 + 0.32 * len(ranks), draw)
+
+
+def links(ranks: Sequence[Rank], name: str) -> Picture:
+    """Who sent how many MiB to whom."""
+    size = len(ranks)
+    place = {rank.number: index for index, rank in enumerate(ranks)}
+    sent = [[0.0] * size for _ in ranks]
+    for rank in ranks:
+        for peer, count in rank.links.items():
+            if peer in place:
+                sent[place[rank.number]][place[peer]] = count / _MIB
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.pcolormesh(range(size), range(size), sent, cmap="Blues", alpha=0.55, shading="nearest")
+        axes.invert_yaxis()
+        for row, values in enumerate(sent):
+            for column, value in enumerate(values):
+                if value:
+                    axes.text(column, row, f"{value:.3g}", ha="center", va="center", color=INK)
+        names = [str(rank.number) for rank in ranks]
+        axes.set_xticks(range(size), names)
+        axes.set_yticks(range(size), names)
+        axes.grid(visible=False)
+        plain(axes, x="to rank", y="from rank")
+
+    return Picture(name, "MiB from each rank to each other", 1.1 + 0.3 * size, draw)
