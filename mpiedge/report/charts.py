@@ -35,7 +35,7 @@ def losses(stories: Sequence[Story]) -> Picture | None:
             if row:
                 _curve(axes, row, number)
         plain(axes, x="update", y="training loss")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if len(stories) > 1:
             axes.legend()
 
@@ -50,6 +50,8 @@ def metric(stories: Sequence[Story], name: str) -> Picture:
         axes = figure.subplots()
         for number, row in enumerate(rows):
             points = [point for point in row if isfinite(point[1])]
+            if not points:
+                continue
             axes.plot(
                 [x for x, _ in points],
                 [y for _, y in points],
@@ -58,7 +60,7 @@ def metric(stories: Sequence[Story], name: str) -> Picture:
                 label=letter(number),
             )
         plain(axes, x="update", y=printed(name))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if len(stories) > 1:
             axes.legend()
 
@@ -94,8 +96,9 @@ def epochs(stories: Sequence[Story]) -> Picture | None:
                 color=colour(number),
                 label=letter(number),
             )
+        axes.set_xlim(0.4, max(len(one.epochs) for one in stories) + 0.6)
         plain(axes, x="epoch", y="seconds")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if len(stories) > 1:
             axes.legend()
 

@@ -16,6 +16,7 @@ _COLOURS = {
 }
 _OTHER = "#e45756"
 _MIB = 2**20
+_FIRST = 3  # batches that are looked at more closely
 _MOST = 20_000  # bars; more would make a page that no phone opens
 
 
@@ -23,7 +24,8 @@ def timeline(bars: Sequence[Bar], name: str, caption: str, unit: str) -> Picture
     """Who did what when; the first bars only where there are very many."""
     shown = sorted(bars, key=lambda bar: bar.start)[:_MOST]
     ranks = sorted({bar.rank for bar in shown})
-    kinds = sorted({bar.what for bar in shown}, key=lambda kind: (kind not in _COLOURS, kind))
+    there = {bar.what for bar in shown}
+    kinds = [*(kind for kind in _COLOURS if kind in there), *sorted(there - _COLOURS.keys())]
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
@@ -46,6 +48,14 @@ def timeline(bars: Sequence[Bar], name: str, caption: str, unit: str) -> Picture
         figure.legend(loc="outside upper center", ncols=5)
 
     return Picture(name, caption, 1.2 + 0.32 * len(ranks), draw)
+
+
+def beginning(bars: Sequence[Bar]) -> list[Bar]:
+    """The bars from the first forward pass on, until the fourth batch begins."""
+    forward = [bar for bar in bars if bar.what == "forward"]
+    start = min((bar.start for bar in forward), default=0.0)
+    end = min((bar.start for bar in forward if bar.batch == _FIRST), default=0.0)
+    return [bar for bar in bars if start <= bar.start and bar.start + bar.length <= end]
 
 
 def links(ranks: Sequence[Rank], name: str) -> Picture:

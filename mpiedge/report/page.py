@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from mpiedge.errors import BadInput
 from mpiedge.report.painting import Picture, save, svg
-from mpiedge.report.sections import Section, sections
+from mpiedge.report.sections import Section, sections, titles
 from mpiedge.report.story import Story
 from mpiedge.report.words import duration
 
@@ -27,16 +27,16 @@ def page(stories: Sequence[Story], parts: Sequence[Section]) -> str:
         lstrip_blocks=True,
     )
     return made.get_template("page.html").render(
-        title=" and ".join(one.name for one in stories),
+        title=", ".join(one.name for one in stories),
         opening=opening(stories),
         sections=parts,
         drawn=_drawn,
     )
 
 
-def opening(stories: Sequence[Story]) -> str:
-    """What was run and what came out, in a sentence or two."""
-    return " ".join(_sentence(one, named=len(stories) > 1) for one in stories)
+def opening(stories: Sequence[Story]) -> list[str]:
+    """What was run and what came out, in a sentence for each run."""
+    return [_sentence(one, name) for one, name in zip(stories, titles(stories), strict=True)]
 
 
 def report(stories: Sequence[Story], output: Path, figures: Path | None) -> None:
@@ -68,12 +68,12 @@ def _drawn(picture: Picture) -> Markup:
     return Markup(svg(picture))
 
 
-def _sentence(story: Story, *, named: bool) -> str:
-    who = f"{story.name}:" if named else "This run:"
+def _sentence(story: Story, name: str) -> str:
+    who = f"{name} – " if name else ""
     what = f"{story.setting('model', 'name')} by {story.setting('strategy', 'name')}"
-    last = story.metrics or (story.scores[-1].metrics if story.scores else {})
-    scores = ", ".join(f"{name} {value:.4f}" for name, value in last.items())
+    scores = ", ".join(f"{name} {value:.4f}" for name, value in story.latest.items())
     state = "finished" if story.finished else "not finished"
-    ranks = f" on {len(story.ranks)} ranks" if story.finished else ""
-    came = f"; {scores}" if scores else "; not evaluated"
-    return f"{who} {what}{ranks}, {state}, {duration(story.seconds)} of training{came}."
+    count = len(story.ranks)
+    ranks = f" on {count} rank{'s' if count > 1 else ''}" if story.finished else ""
+    came = f": {scores}" if scores else ", not evaluated"
+    return f"{who}{what}{ranks}, {state}, {duration(story.seconds)} of training{came}."

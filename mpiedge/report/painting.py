@@ -8,6 +8,7 @@ of the user's making: text in a figure is ours, in ASCII, and names stand in the
 import io
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -20,27 +21,6 @@ from matplotlib.figure import Figure
 INK, LINE = "#1b1c1d", "#cfd0d1"  # colours that nothing else has, to be found again
 SERIES = ("#4c78a8", "#f58518", "#54a24b", "#e45756", "#b279a2", "#3fa7a0", "#9d755d", "#d67195")
 WIDTH = 5.2  # inches: on a phone the text is then as large as the page's
-
-_STYLE = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "mpiedge",
-    "text.parse_math": False,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.titlecolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.edgecolor": LINE,
-    "grid.color": LINE,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "font.size": 9,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-}
 
 
 class Picture(NamedTuple):
@@ -67,7 +47,7 @@ def plain(axes: Axes, *, x: str = "", y: str = "", title: str = "") -> None:
 def svg(picture: Picture) -> str:
     """The figure as an element of a page; well-formed, without anything from elsewhere."""
     text = io.StringIO()
-    with mpl.rc_context(_STYLE):
+    with _style():
         metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         _drawn(picture).savefig(text, format="svg", transparent=True, metadata=metadata)
     root = ElementTree.fromstring(text.getvalue())
@@ -84,10 +64,36 @@ def svg(picture: Picture) -> str:
 def save(picture: Picture, folder: Path) -> tuple[Path, Path]:
     """Write the figure as PNG and as SVG, dark on white; raises OSError."""
     places = folder / f"{picture.name}.png", folder / f"{picture.name}.svg"
-    with mpl.rc_context(_STYLE):
+    with _style():
         for place in places:
             _drawn(picture).savefig(place, dpi=150, facecolor="white")
     return places
+
+
+def _style() -> AbstractContextManager[None]:
+    """Our look, while it is entered."""
+    return mpl.rc_context(
+        {
+            "svg.fonttype": "none",
+            "svg.hashsalt": "mpiedge",
+            "text.parse_math": False,
+            "text.color": INK,
+            "axes.labelcolor": INK,
+            "axes.titlecolor": INK,
+            "xtick.color": INK,
+            "ytick.color": INK,
+            "axes.edgecolor": LINE,
+            "grid.color": LINE,
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlesize": 10,
+            "font.size": 9,
+            "legend.frameon": False,
+            "legend.fontsize": 8,
+        }
+    )
 
 
 def _drawn(picture: Picture) -> Figure:

@@ -121,4 +121,5 @@ def _bars(trace: Mapping[str, Any]) -> Iterator[Bar]:
         if event.get("ph") == "X":
             start, length = float(event["ts"]) / 1e6, float(event["dur"]) / 1e6
             what = printable(str(event.get("cat") or event.get("name") or "other"))
-            yield Bar(int(event["tid"]), what, start, length)
+            batch = int(event.get("args", {}).get("batch", -1))
+            yield Bar(int(event["tid"]), what, start, length, batch)

@@ -97,7 +97,8 @@ def _curves(stories: Sequence[Story]) -> Part:
 
 def _time(stories: Sequence[Story]) -> Part:
     picture = charts.epochs(stories)
-    table = (epochs(stories),) if picture else ()
+    letters = [charts.letter(n) for n in range(len(stories))] if len(stories) > 1 else [""]
+    table = (epochs(stories, letters),) if picture else ()
     return Part(tables=table, pictures=(picture,) if picture else ())
 
 
@@ -108,9 +109,11 @@ def _cache(story: Story, name: str) -> Part:
     first, *later = (epoch.seconds for epoch in story.epochs)
     mean = sum(later) / len(later)
     times = f", {first / mean:.1f} times as fast" if mean > 0 else ""
-    return Part(name, (f"The first epoch recorded what the model makes of each example, in "
-                       f"{first:.3g} s; those after it read that back, in {mean:.3g} s on "
-                       f"average{times}.",))  # fmt: skip
+    said = (
+        f"The first epoch recorded what the model makes of each example, in {first:.3g} s; those "
+        f"after it read that back, in {mean:.3g} s on average{times}."
+    )
+    return Part(name, (said,))
 
 
 def _memory(story: Story, name: str, place: int) -> Part:
@@ -148,4 +151,7 @@ def _lanes(story: Story, letter: str) -> Iterator[Picture]:
             caption = f"Foreseen: phase {number} of {len(story.phases)}, its first batches"
             yield lanes.timeline(bars, f"foreseen-{letter}-{number}", caption, "units")
     if story.bars:
+        first, caption = lanes.beginning(story.bars), "Measured: the first three batches"
+        if 0 < len(first) < len(story.bars):
+            yield lanes.timeline(first, f"measured-first-{letter}", caption, "seconds")
         yield lanes.timeline(story.bars, f"measured-{letter}", "Measured: the run", "seconds")

@@ -65,6 +65,7 @@ class Bar(NamedTuple):
     what: str  # forward, backward, update, wait, ...
     start: float
     length: float  # seconds, or units of a foreseen timeline
+    batch: int = -1  # of which it is; -1: of none, or not known
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,11 @@ class Story:
         if self.epochs:
             return sum(epoch.seconds for epoch in self.epochs)
         return self.steps[-1].seconds if self.steps else 0.0
+
+    @property
+    def latest(self) -> Mapping[str, float]:
+        """The metrics of the end; of an unfinished run those of its last evaluation."""
+        return self.metrics or (self.scores[-1].metrics if self.scores else {})
 
     @property
     def sent(self) -> int:

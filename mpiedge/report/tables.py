@@ -20,16 +20,17 @@ class Table(NamedTuple):
 def summary(stories: Sequence[Story], names: Sequence[str]) -> tuple[Table, ...]:
     """What was run and what came out: a column a run."""
     head = ("", *(name or one.name for one, name in zip(stories, names, strict=True)))
-    facts = [_told(one) for one in stories]
-    keys = dict.fromkeys(key for each in facts for key in each)
-    rows = tuple((key, *(each.get(key, "–") for each in facts)) for key in keys)
-    return (Table(head, rows),)
+    rows: list[Row] = []
+    for told in (_asked, _scores, _used):
+        facts = [told(one) for one in stories]
+        keys = dict.fromkeys(key for each in facts for key in each)
+        rows += [(key, *(each.get(key, "–") for each in facts)) for key in keys]
+    return (Table(head, tuple(rows)),)
 
 
-def epochs(stories: Sequence[Story]) -> Table:
+def epochs(stories: Sequence[Story], letters: Sequence[str]) -> Table:
     """Seconds and examples a second of each epoch, a pair of columns a run."""
-    letters = [f" {one.name}" if len(stories) > 1 else "" for one in stories]
-    head = [f"{what}{which}" for which in letters for what in ("seconds", "examples/s")]
+    head = [f"{which} {what}".strip() for which in letters for what in ("seconds", "examples/s")]
     last = max(len(one.epochs) for one in stories)
     rows = []
     for number in range(last):
@@ -80,30 +81,30 @@ def settings(story: Story) -> Table:
     return Table(("setting", "value"), rows)
 
 
-def _told(story: Story) -> dict[str, str]:
-    told = {
+def _asked(story: Story) -> dict[str, str]:
+    return {
         "model": str(story.setting("model", "name")),
         "task": f"{story.setting('task', 'name')}, {story.setting('task', 'data')}".rstrip(", "),
         "strategy": str(story.setting("strategy", "name")),
         "tuned": str(story.setting("adapter", "kind")),
         "state": story.state or "not known",
         "updates": f"{story.steps[-1].number if story.steps else 0} of {story.planned or '?'}",
-        **{name: f"{value:.4f}" for name, value in _scores(story)},
-        "training took": duration(story.seconds),
     }
+
+
+def _scores(story: Story) -> dict[str, str]:
+    return {f"validation {name}": f"{value:.4f}" for name, value in story.latest.items()}
+
+
+def _used(story: Story) -> dict[str, str]:
+    used = {"training took": duration(story.seconds)}
     if story.finished:
-        told["ranks"] = str(len(story.ranks))
-        told["tuned weights"] = f"{int(story.facts.get('tuned_weights', 0)):,}"
-        told["sent by all ranks"] = size(story.sent)
-        told["most memory of a rank"] = size(max(rank.resident for rank in story.ranks))
-        told["mpiedge"] = str(story.facts.get("mpiedge", "not known"))
-    return told
-
-
-def _scores(story: Story) -> list[tuple[str, float]]:
-    """The metrics of the end; of an unfinished run those of its last evaluation."""
-    last = story.scores[-1].metrics if story.scores else {}
-    return [(f"validation {name}", value) for name, value in (story.metrics or last).items()]
+        used["ranks"] = str(len(story.ranks))
+        used["tuned weights"] = f"{int(story.facts.get('tuned_weights', 0)):,}"
+        used["sent by all ranks"] = size(story.sent)
+        used["most memory of a rank"] = size(max(rank.resident for rank in story.ranks))
+        used["mpiedge"] = str(story.facts.get("mpiedge", "not known"))
+    return used
 
 
 def _epoch(story: Story, number: int) -> tuple[str, str]:

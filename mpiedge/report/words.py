@@ -22,7 +22,9 @@ _MEANINGS = {
     "loss": Meaning("losses, a number each", _NOTHING),
     "records": Meaning("what an evaluation made of each example", "predictions and their labels"),
     "weights": Meaning("tuned weights", "what the tuned model has learnt"),
-    "value": Meaning("plans, counts, settings, the next thing to do", _NOTHING),
+    "value": Meaning(
+        "plans, counts, settings, the next thing to do", "settings and names of labels"
+    ),
     "collective": Meaning("sums of gradients or of weights", "the sum over a batch"),
     "stored": Meaning("hidden states out of a cache", "a good deal of the text"),
     "credit": Meaning("leave to send one more", _NOTHING),
