@@ -33,13 +33,15 @@ def losses(stories: Sequence[Story]) -> Picture | None:
         axes = figure.subplots()
         for number, row in enumerate(rows):
             if row:
-                _curve(axes, row, number)
+                curve(axes, row, number)
         plain(axes, x="update", y="training loss")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if len(stories) > 1:
             axes.legend()
 
-    return Picture("loss", "Training loss by update; thin: each, thick: averaged", 2.8, draw)
+    long = any(len(row) // _SMOOTH > 1 for row in rows)
+    caption = "Training loss by update" + ("; thin: each, thick: averaged" if long else "")
+    return Picture("loss", caption, 2.8, draw)
 
 
 def metric(stories: Sequence[Story], name: str) -> Picture:
@@ -129,7 +131,7 @@ def memory(ranks: Sequence[Rank], name: str) -> Picture:
     return Picture(name, caption, 1.3 + 0.32 * len(ranks), draw)
 
 
-def _curve(axes: Axes, row: Sequence[tuple[int, float]], number: int) -> None:
+def curve(axes: Axes, row: Sequence[tuple[int, float]], number: int) -> None:
     """Each loss thin; where there are many also averages over windows, thick."""
     x, y = [x for x, _ in row], [y for _, y in row]
     window = len(y) // _SMOOTH

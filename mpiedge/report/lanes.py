@@ -14,7 +14,7 @@ _COLOURS = {
     "evaluation": "#b279a2",
     "wait": "#9fa1a5",
 }
-_OTHER = "#e45756"
+_OTHER, _LINK = "#e45756", "#4c78a8"
 _MIB = 2**20
 _FIRST = 3  # batches that are looked at more closely
 _MOST = 20_000  # bars; more would make a page that no phone opens
@@ -68,17 +68,21 @@ def links(ranks: Sequence[Rank], name: str) -> Picture:
             if peer in place:
                 sent[place[rank.number]][place[peer]] = count / _MIB
 
+    most = max(map(max, sent))
+
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        axes.pcolormesh(range(size), range(size), sent, cmap="Blues", alpha=0.55, shading="nearest")
-        axes.invert_yaxis()
         for row, values in enumerate(sent):
             for column, value in enumerate(values):
                 if value:
+                    shade = (_LINK, 0.15 + 0.6 * value / most)  # opacity
+                    box = (column - 0.48, 0.96), (row - 0.48, 0.96)
+                    axes.broken_barh([box[0]], box[1], facecolors=[shade])
                     axes.text(column, row, f"{value:.3g}", ha="center", va="center", color=INK)
         names = [str(rank.number) for rank in ranks]
         axes.set_xticks(range(size), names)
         axes.set_yticks(range(size), names)
+        axes.set(xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5))
         axes.grid(visible=False)
         plain(axes, x="to rank", y="from rank")
 

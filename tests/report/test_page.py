@@ -29,7 +29,7 @@ def test_a_pipeline(pipelined: Path, tmp_path: Path) -> None:
     assert "by pipeline on 2 ranks, finished" in found.text[2]
     assert "hidden states that layers made of examples (activation)" in text
     captions = [figure.caption for figure in found.figures]
-    assert "Training loss by update; thin: each, thick: averaged" in captions
+    assert "Training loss by update" in captions
     assert "MiB from each rank to each other" in captions
     assert "Foreseen: phase 1 of 1, its first batches" in captions
     assert not any(caption.startswith("Measured") for caption in captions)

@@ -6,9 +6,10 @@ from xml.etree import ElementTree
 import matplotlib.image
 from matplotlib.figure import Figure
 
+from mpiedge.report.charts import curve, losses
 from mpiedge.report.lanes import beginning, links, timeline
 from mpiedge.report.painting import INK, LINE, Picture, save, svg
-from mpiedge.report.story import Bar, Rank
+from mpiedge.report.story import Bar, Rank, Step, Story
 
 
 def draw(figure: Figure) -> None:
@@ -66,3 +67,20 @@ def test_links_of_ranks_that_are_not_there_are_left_out() -> None:
     text = svg(links([rank, Rank(3, "", (), 0.0, 0, ())], "a"))
     words = [each.text for each in ElementTree.fromstring(text).iter("text")]
     assert sorted(filter(None, words)) == ["1", "2", "2", "3", "3", "from rank", "to rank"]
+
+
+def test_a_long_loss_curve_is_averaged_too() -> None:
+    steps = tuple(Step(n, float(n % 7), 0.1, float(n)) for n in range(1, 401))
+    short = losses([Story("a", "", {}, steps=steps[:20])])
+    long = losses([Story("a", "", {}, steps=steps)])
+    assert short is not None
+    assert long is not None
+    assert (short.caption, long.caption) == (
+        "Training loss by update",
+        "Training loss by update; thin: each, thick: averaged",
+    )
+    axes = Figure().subplots()
+    curve(axes, [(step.number, step.loss) for step in steps], 0)
+    each, averaged = axes.get_lines()
+    assert (len(each.get_xdata()), len(averaged.get_xdata())) == (400, 40)  # type: ignore[arg-type]
+    assert losses([Story("a", "", {}, steps=(Step(1, float("nan"), 0.1, 1.0),))]) is None
