@@ -79,9 +79,10 @@ _MEMORY = (
     "without what Python and its libraries had taken by then."
 )
 _LEDGER = (
-    "Every message is counted where it leaves. What is not listed did not leave. Sums count as a "
-    "ring of ranks moves them, since MPI does not say what it did. Nothing is encrypted on its "
-    "way: use a network that you trust."
+    "Every message between ranks is counted where it leaves, since the run was last started; a "
+    "rank sent nothing of a kind that is not listed for it. Sums count as a ring of ranks moves "
+    "them, since MPI does not say what it did. Nothing is encrypted on its way: use a network that "
+    "you trust."
 )
 _PLAN = "Layers are numbered from 0, the embedding, to the head; both ends are meant."
 _TIMELINE = (
