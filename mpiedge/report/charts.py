@@ -44,29 +44,23 @@ def losses(stories: Sequence[Story]) -> Picture | None:
     return Picture("loss", caption, 2.8, draw)
 
 
-def metric(stories: Sequence[Story], name: str) -> Picture:
-    """One metric of the evaluations, by update."""
+def metric(stories: Sequence[Story], name: str, number: int) -> Picture:
+    """One metric of the evaluations, by update; ``number`` tells its file from others."""
     rows = [[(s.step, s.metrics[name]) for s in one.scores if name in s.metrics] for one in stories]
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        for number, row in enumerate(rows):
+        for run, row in enumerate(rows):
             points = [point for point in row if isfinite(point[1])]
-            if not points:
-                continue
-            axes.plot(
-                [x for x, _ in points],
-                [y for _, y in points],
-                color=colour(number),
-                marker="o",
-                label=letter(number),
-            )
+            if points:
+                x, y = zip(*points, strict=True)
+                axes.plot(x, y, color=colour(run), marker="o", label=letter(run))
         plain(axes, x="update", y=printed(name))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if len(stories) > 1:
             axes.legend()
 
-    return Picture(f"metric-{_file(name)}", f"{name} on validation examples", 2.4, draw)
+    return Picture(f"metric-{number}-{_file(name)}", f"{name} on validation examples", 2.4, draw)
 
 
 def metrics(stories: Sequence[Story]) -> list[Picture]:
@@ -78,7 +72,7 @@ def metrics(stories: Sequence[Story]) -> list[Picture]:
         for name, value in scored.metrics.items()
         if isfinite(value)
     }
-    return [metric(stories, name) for name in named]
+    return [metric(stories, name, number) for number, name in enumerate(named, start=1)]
 
 
 def epochs(stories: Sequence[Story]) -> Picture | None:

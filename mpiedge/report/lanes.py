@@ -59,26 +59,23 @@ def beginning(bars: Sequence[Bar]) -> list[Bar]:
 
 
 def links(ranks: Sequence[Rank], name: str) -> Picture:
-    """Who sent how many MiB to whom."""
+    """Who sent how many MiB to whom; ranks that are not there are left out."""
     size = len(ranks)
     place = {rank.number: index for index, rank in enumerate(ranks)}
-    sent = [[0.0] * size for _ in ranks]
-    for rank in ranks:
-        for peer, count in rank.links.items():
-            if peer in place:
-                sent[place[rank.number]][place[peer]] = count / _MIB
-
-    most = max(map(max, sent))
+    cells = [
+        (row, place[peer], count / _MIB)
+        for row, rank in enumerate(ranks)
+        for peer, count in rank.links.items()
+        if peer in place and count
+    ]
+    most = max((sent for _, _, sent in cells), default=1.0)
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        for row, values in enumerate(sent):
-            for column, value in enumerate(values):
-                if value:
-                    shade = (_LINK, 0.15 + 0.6 * value / most)  # opacity
-                    box = (column - 0.48, 0.96), (row - 0.48, 0.96)
-                    axes.broken_barh([box[0]], box[1], facecolors=[shade])
-                    axes.text(column, row, f"{value:.3g}", ha="center", va="center", color=INK)
+        for row, column, sent in cells:
+            shade = (_LINK, 0.15 + 0.6 * sent / most)  # opacity
+            axes.broken_barh([(column - 0.48, 0.96)], (row - 0.48, 0.96), facecolors=[shade])
+            axes.text(column, row, f"{sent:.3g}", ha="center", va="center", color=INK)
         names = [str(rank.number) for rank in ranks]
         axes.set_xticks(range(size), names)
         axes.set_yticks(range(size), names)
