@@ -26,6 +26,7 @@ COMMANDS = {
     "plan": Entry("mpiedge.cli.plan:plan", "Say what a run would do and need."),
     "simulate": Entry("mpiedge.cli.simulate:simulate", "Draw who computes when, before a run."),
     "compare": Entry("mpiedge.cli.compare:compare", "Hold a plan against what a run measured."),
+    "report": Entry("mpiedge.cli.report:report", "Show what happened in runs, as one page."),
     "profile": Entry("mpiedge.cli.profile:profile", "Measure devices and links, for plans."),
     "launch": Entry("mpiedge.cli.launch:launch", "Run one of these commands over MPI."),
     "testbed": Entry("mpiedge.cli.testbed:testbed", "Emulate a cluster on this machine."),

@@ -211,6 +211,7 @@ def _finish(run: Prepared, here: Entered, journal: Journal, bare: int) -> None:
     used["bare_resident_bytes"] = bare
     used["links"] = links(without(transport.ledger.sent(), journal.apart))
     used["host"] = opened.host.name
+    used["memory_budget_bytes"] = opened.host.free_memory // opened.host.ranks
     used["layers"] = list(layers_of(here.phase, transport.rank))
     if run.stored:
         used["cache_bytes"] = run.stored

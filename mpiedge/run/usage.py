@@ -18,6 +18,7 @@ def usage(transport: Transport, device: torch.device, busy: float) -> dict[str, 
         "bytes_sent": total(transport.ledger.sent()).bytes,
         "bytes_received": total(transport.ledger.received()).bytes,
         "busy_seconds": round(busy, 3),
+        "sent_to": _by_peer(transport),
         "sent": {
             kind: {"messages": count.messages, "bytes": count.bytes}
             for kind, count in sorted(by_kind(transport.ledger.sent()).items())
@@ -34,6 +35,14 @@ def links(sent: Traffic) -> list[dict[str, Any]]:
         {"dest": dest, "what": kind.name.lower(), "messages": count.messages, "bytes": count.bytes}
         for (kind, dest), count in sorted(sent.items())
     ]
+
+
+def _by_peer(transport: Transport) -> dict[str, int]:
+    """Bytes sent, by destination; text, as JSON knows no other names."""
+    found: dict[int, int] = {}
+    for (_, peer), count in transport.ledger.sent().items():
+        found[peer] = found.get(peer, 0) + count.bytes
+    return {str(peer): found[peer] for peer in sorted(found)}
 
 
 def peak_resident() -> int:
