@@ -202,6 +202,7 @@ SPLITS = [
     {"cuts": [1, 2, 1]},
     {"aggregation": "gather", "window": 20},
     {"name": "splitlora", "average_every": 5},
+    {"name": "splitlora", "average_every": 2, "visits": "parallel"},
 ]
 
 

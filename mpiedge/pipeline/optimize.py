@@ -1,6 +1,6 @@
 """What happens at the end of a batch: gradients are summed and clipped, weights move."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 
@@ -33,6 +33,8 @@ class Update:
     ) -> None:
         self._transport, self._shard = transport, shard
         self._summed = False
+        self._apart: list[nn.Parameter] = []
+        self._resting: list[nn.Parameter] = []
         self._clip, self._peak = settings.clip_norm, settings.learning_rate
         tuned = shard.tuned_parameters()
         # An optimizer wants something: an empty weight stands for none.
@@ -46,20 +48,19 @@ class Update:
         )
         for name, parameter in tuned.items():
             if moments.get(name):
-                self._keep(parameter, moments[name])
+                self.keep(parameter, moments[name])
 
     @property
     def moments(self) -> dict[str, tuple[Tensor, ...]]:
         """What the optimizer keeps of each tuned weight; of each equally many tensors."""
         return {
-            name: self._moments(parameter)
-            for name, parameter in self._shard.tuned_parameters().items()
+            name: self.kept(parameter) for name, parameter in self._shard.tuned_parameters().items()
         }
 
     def state(self, names: Collection[str]) -> dict[str, tuple[Tensor, ...]]:
         """Some tuned weights, and with each what the optimizer keeps of it."""
         tuned = self._shard.tuned_parameters()
-        return {name: (tuned[name], *self._moments(tuned[name])) for name in names}
+        return {name: (tuned[name], *self.kept(tuned[name])) for name in names}
 
     def take(self, state: Mapping[str, tuple[Tensor, ...]]) -> None:
         """Go on from the ``state`` of another rank."""
@@ -68,13 +69,17 @@ class Update:
             with torch.no_grad():
                 tuned[name].copy_(value)
             if moments:
-                self._keep(tuned[name], moments)
+                self.keep(tuned[name], moments)
 
-    def forget(self, names: Collection[str]) -> None:
-        """Let go of what the optimizer keeps of some weights, as if they were new."""
-        tuned = self._shard.tuned_parameters()
-        for name in names:
-            self._optimizer.state.pop(tuned[name], None)
+    def adopt(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Update these too from now on, which are this rank's own and not in the model's names."""
+        if parameters:
+            self._optimizer.add_param_group({"params": list(parameters)})
+            self._apart += parameters
+
+    def rest(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Leave these as they are in the next update, whatever gradients they have."""
+        self._resting += parameters
 
     def learning_rate(self, step: int) -> float:
         """The rate of an update, counted from 0."""
@@ -94,26 +99,32 @@ class Update:
         if not self._summed:
             sum_gradients(self._transport, self._shard, plan)
         self._summed = False
+        for parameter in self._resting:
+            parameter.grad = None
+        self._resting.clear()
         if self._clip > 0:
-            norm = global_norm(self._transport, self._shard, plan)
+            norm = global_norm(self._transport, self._shard, plan, self._apart)
             self._scale(min(1.0, self._clip / (norm + 1e-6)))
         for group in self._optimizer.param_groups:
             group["lr"] = self.learning_rate(step)
         self._optimizer.step()
         self._optimizer.zero_grad()
 
-    def _moments(self, parameter: nn.Parameter) -> tuple[Tensor, ...]:
+    def kept(self, parameter: nn.Parameter) -> tuple[Tensor, ...]:
+        """What the optimizer keeps of a weight."""
         state = self._optimizer.state.get(parameter, {})
         return tuple(state[key] for key in _MOMENTS if key in state)
 
-    def _keep(self, parameter: nn.Parameter, moments: Sequence[Tensor]) -> None:
+    def keep(self, parameter: nn.Parameter, moments: Sequence[Tensor]) -> None:
+        """Let the optimizer go on from what it kept of a weight."""
         self._optimizer.state[parameter] = {
             key: tensor.to("cpu" if key == "step" else parameter.device).clone()
             for key, tensor in zip(_MOMENTS, moments, strict=True)
         }
 
     def _scale(self, factor: float) -> None:
-        for parameter in self._shard.tuned_parameters().values():
+        # One that is this rank's own may be in the model now, and must not count twice.
+        for parameter in {*self._shard.tuned_parameters().values(), *self._apart}:
             if parameter.grad is not None:
                 parameter.grad.mul_(factor)
 

@@ -5,7 +5,7 @@ one reason for there to be several such ranks; a weight that two layers share (t
 T5's relative bias) is the other.  Both are one rule here: sum over those ranks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -18,11 +18,12 @@ Weights = dict[str, nn.Parameter]
 
 
 def trained(shard: Shard, plan: PartitionPlan, rank: int) -> dict[tuple[int, ...], Weights]:
-    """The weights this rank trains, by the ranks that train them together."""
+    """The weights this rank trains, by the ranks that train them together; none that are apart."""
     groups: dict[tuple[int, ...], Weights] = {}
     for name, parameter in shard.tuned_parameters().items():
-        ranks = plan.ranks_of(shard.blueprint.layers_of(name))
-        if rank in ranks:
+        layers = shard.blueprint.layers_of(name)
+        ranks = plan.ranks_of(layers)
+        if rank in ranks and plan.apart.isdisjoint(layers):
             groups.setdefault(ranks, {})[name] = parameter
     return {ranks: groups[ranks] for ranks in sorted(groups)}
 
@@ -37,13 +38,20 @@ def sum_gradients(transport: Transport, shard: Shard, plan: PartitionPlan) -> No
             weights[name].grad = gradient
 
 
-def global_norm(transport: Transport, shard: Shard, plan: PartitionPlan) -> float:
-    """The norm of the whole gradient, each weight counted once, on every rank that trains."""
+def global_norm(
+    transport: Transport, shard: Shard, plan: PartitionPlan, apart: Iterable[nn.Parameter] = ()
+) -> float:
+    """The norm of the whole gradient, each weight counted once, on every rank that trains.
+
+    ``apart`` are weights of this rank's own.
+    """
     squares = torch.zeros(1, dtype=torch.float64)
     for ranks, weights in trained(shard, plan, transport.rank).items():
         if ranks[0] == transport.rank:
             norms = [gradient_of(weights[name]).norm().double() for name in sorted(weights)]
             squares += sum((norm.cpu() ** 2 for norm in norms), torch.zeros(1, dtype=torch.float64))
+    own = (each.grad.norm().double().cpu() for each in apart if each.grad is not None)
+    squares += sum((norm**2 for norm in own), torch.zeros(1, dtype=torch.float64))
     transport.all_reduce(squares, plan.ranks_of(plan.trainers))
     return float(squares.sqrt().item())
 

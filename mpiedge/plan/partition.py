@@ -149,9 +149,9 @@ class PartitionPlan:
         Two ranks update together when they tune the same layer, or each does with a third.
         """
         groups: list[frozenset[int]] = []
-        for ranks in (
-            [self.ranks_of(self.trainers)] if self.joint_update else self.trainers.values()
-        ):
+        alone = [(rank,) for rank in self.ranks_of(self.apart)]
+        shared = [ranks for layer, ranks in self.trainers.items() if layer not in self.apart]
+        for ranks in [self.ranks_of(self.trainers)] if self.joint_update else alone + shared:
             joined = [other for other in groups if not other.isdisjoint(ranks)]
             groups = [other for other in groups if other.isdisjoint(ranks)]
             groups.append(frozenset(ranks).union(*joined))

@@ -7,6 +7,7 @@ part has a copy on the rank after it, so that one device may be lost with its di
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -17,7 +18,7 @@ import torch
 from mpiedge.comm.transport import Kind, Tag
 from mpiedge.comm.values import agree, gather
 from mpiedge.errors import BadInput, Stopped
-from mpiedge.pipeline.hand_over import owners_of
+from mpiedge.pipeline.hand_over import Named, owners_of
 from mpiedge.run.journal import Journal
 from mpiedge.run.opening import Opened
 from mpiedge.run.phases import Entered
@@ -25,10 +26,12 @@ from mpiedge.run.preparing import Prepared
 from mpiedge.run.resuming import FOLDER, Position, Resumed, decisive
 from mpiedge.run.stopping import Stopping
 from mpiedge.store.checkpoint import Part, keep_last, packed, part_of, write
-from mpiedge.strategy.strategy import Phase
 
 Facts = dict[str, Any]
 """Plain values that stand in a checkpoint."""
+
+State = dict[str, torch.Tensor]
+"""Tensors that stand in it."""
 
 
 class Checkpoints:
@@ -50,37 +53,41 @@ class Checkpoints:
         """A run begins anew: what an earlier one left here is not its."""
         keep_last(self._folder, 0)
 
-    def begin(self, phase: Phase) -> None:
+    def begin(self) -> None:
         """From here on it is counted when the next one is due, and signals wait for it."""
         self._at = time.monotonic()
-        self.stopping.heeds = self._written(phase)
+        self.stopping.heeds = self.every > 0
 
-    def offer(self, here: Entered, position: Position, facts: Facts) -> None:
+    def offer(
+        self,
+        here: Entered,
+        position: Position,
+        facts: Facts,
+        apart: Callable[[], Named] = dict,
+    ) -> None:
         """Write a checkpoint after an update if it is time for one; called by all.
 
-        Raises Stopped once it is written, where a rank was asked to end.
+        ``apart`` gives what clients on this rank train apart from each other.  Raises Stopped once
+        it is written, where a rank was asked to end.
         """
-        if not self._written(here.phase):
+        if not self.every:
             return
         enough = time.monotonic() - self._at >= self._settings.seconds
         due, asked = agree(self._opened.transport, [enough, self.stopping.asked()])
         if due or asked:
             noted = {"run": self._run, "journal": self.journal.noted(), **facts}
-            self._write(here, position, noted)
+            state = _state(self._opened, here, position.done, apart())
+            self._write(state, position, noted)
         if asked:
             self.journal.status.state("stopped")
             done, whole = position.done, facts["extent"]["updates"]
             where = f"mpiedge train ... --resume {self._folder.parent}"
             raise Stopped(f"stopped after update {done} of {whole}; go on: {where}", 128 + asked)
 
-    def _written(self, phase: Phase) -> bool:
-        """Whether there are any: what each of clients has that train layers apart is not kept."""
-        return self.every > 0 and not phase.plan.apart
-
-    def _write(self, here: Entered, position: Position, facts: Facts) -> None:
+    def _write(self, state: State, position: Position, facts: Facts) -> None:
         transport = self._opened.transport
         place = (position.done, transport.rank, transport.size)
-        content = packed(_state(self._opened, here, position.done), {**facts, **position._asdict()})
+        content = packed(state, {**facts, **position._asdict()})
         complaint = self._put(part_of(content, *place), content)
         complaint = self._copied(content, position.done) or complaint
         failed = agree(transport, [c for c in gather(transport, complaint) or () if c])
@@ -116,12 +123,14 @@ class Checkpoints:
         return None
 
 
-def _state(opened: Opened, here: Entered, done: int) -> dict[str, torch.Tensor]:
+def _state(opened: Opened, here: Entered, done: int, apart: Named) -> State:
     """What this rank is the one to keep: ``0:weight``, and ``1:weight`` on of its optimizer."""
-    owners = owners_of(opened.blueprint, here.phase.plan.batch(done - 1), here.shard.tuned)
+    plan, layers_of = here.phase.plan.batch(done - 1), opened.blueprint.layers_of
+    shared = {name for name in here.shard.tuned if plan.apart.isdisjoint(layers_of(name))}
+    owners = owners_of(opened.blueprint, plan, shared)
     mine = [name for name in owners if owners[name] == opened.transport.rank]
-    state = here.update.state(mine)
-    return {f"{i}:{name}": t for name in mine for i, t in enumerate(state[name])}
+    state = {**here.update.state(mine), **apart}
+    return {f"{i}:{name}": t for name in state for i, t in enumerate(state[name])}
 
 
 def begun(opened: Opened, folder: Path, journal: Journal, resumed: Resumed | None) -> Checkpoints:

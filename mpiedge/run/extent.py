@@ -74,7 +74,10 @@ def clients_clock(settings: RunSettings, sizes: Sequence[int]) -> Clock:
     if name in IN_ROUNDS:
         steps = settings.strategy.local_steps if name == "fedlora" else 1
         return replace(clock, batch_size=steps * training.batch_size * len(sizes))
-    return replace(clock, batches=sum(-(-size // training.batch_size) for size in sizes))
+    each = [-(-size // training.batch_size) for size in sizes]
+    if name == "splitlora" and settings.strategy.visits == "parallel":
+        return replace(clock, batch_size=len(sizes) * training.batch_size, batches=max(each))
+    return replace(clock, batches=sum(each))
 
 
 def order_of(opened: Opened, lengths: Sequence[int]) -> Order:

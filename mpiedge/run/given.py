@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from mpiedge.pipeline.engine import Backbones, MicroBatch, Source
+from mpiedge.pipeline.hand_over import Named
 
 
 def _at_once(updates: range) -> None:
@@ -16,6 +17,11 @@ def _settled() -> None:
 
 def _no_facts() -> dict[str, Any]:
     """There is nothing to tell."""
+    return {}
+
+
+def _none_apart() -> Named:
+    """Nothing is trained apart."""
     return {}
 
 
@@ -40,3 +46,5 @@ class Given(NamedTuple):
     """What the result is to say of them."""
     noted: Callable[[], dict[str, Any]] = _no_facts
     """What a checkpoint has to say of them, as plain values; of rank 0 alone it counts."""
+    apart: Callable[[], Named] = _none_apart
+    """What a checkpoint has to keep of the clients on this rank, who train weights apart."""

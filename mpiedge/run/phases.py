@@ -55,10 +55,10 @@ def resume(
     """
     blueprint, plan = opened.blueprint, phase.plan.batch(resumed.position.done)
     wanted = {
-        rank: {n for n in resumed.owners if rank in plan.ranks_of(blueprint.layers_of(n))}
+        rank: {n for n in resumed.shared if rank in plan.ranks_of(blueprint.layers_of(n))}
         for rank in plan.ranks
     }
-    state = hand_over(opened.transport, resumed.held, resumed.owners, wanted)
+    state = hand_over(opened.transport, resumed.held, resumed.shared, wanted)
     if before is not None:
         unload(blueprint, frozenset())
     return _entered(opened, phase, steps, state)

@@ -5,7 +5,7 @@ After this nothing that a user gave can be wrong.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mpiedge.comm.values import collectively, decided
@@ -25,6 +25,7 @@ from mpiedge.run.journal import Journal
 from mpiedge.run.kept import Kept
 from mpiedge.run.opening import Opened
 from mpiedge.run.pool import Pool, pooled
+from mpiedge.run.resuming import Resumed
 from mpiedge.strategy.registry import AT_CLIENTS, POOLING, RECORDING
 from mpiedge.strategy.roles import SERVER
 from mpiedge.strategy.strategy import Phase, Rounds
@@ -49,7 +50,7 @@ class Prepared:
     pool: Pool | None = None  # all examples, where clients' are trained on together
     intake: Intake | None = None  # what has come of them to the server
     smashed: Kept | None = None  # what is kept of that
-    before: Mapping[str, Any] = field(default_factory=dict)  # of `Given.noted`, in a checkpoint
+    resumed: Resumed | None = None  # the checkpoint that the run goes on from
     say: Callable[[str], object] = str  # a sentence for the user, while the run goes on
 
     @property
@@ -82,6 +83,12 @@ class Prepared:
             self.caches.let_go()
         else:
             self.caches.close()
+
+    @property
+    def before(self) -> Mapping[str, Any]:
+        """What ``Given.noted`` gave to the checkpoint."""
+        found: Mapping[str, Any] = self.resumed.facts.get("given", {}) if self.resumed else {}
+        return found
 
     @property
     def size(self) -> int:

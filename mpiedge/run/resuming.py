@@ -46,6 +46,8 @@ _NOTED = frozenset(
     ("run", "journal", "settings", "extent", "done", "level", "losses")
 )  # what every part says; one that does not is of another version
 
+_OF = "/"  # in no weight's name
+
 _LOOKED_AT = 4  # updates, the newest ones, whose parts are read
 
 
@@ -65,6 +67,21 @@ class Resumed:
     facts: Mapping[str, Any]
     held: Named = field(default_factory=dict)
     owners: Mapping[str, int] = field(default_factory=dict)  # the rank that has read each weight
+
+    @property
+    def shared(self) -> dict[str, int]:
+        """The owners of the weights that are no client's own."""
+        return {name: rank for name, rank in self.owners.items() if _OF not in name}
+
+    def of_client(self, client: int) -> dict[str, int]:
+        """The owners of a client's own weights, by the names that ``own`` gives them."""
+        begins = own(client, "")
+        return {name: rank for name, rank in self.owners.items() if name.startswith(begins)}
+
+
+def own(client: int, name: str) -> str:
+    """What a client's own copy of a weight is called in a checkpoint."""
+    return f"{client}{_OF}{name}"
 
 
 def decisive(settings: RunSettings) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from mpiedge.pipeline.engine import MicroBatch
 from mpiedge.pipeline.feed import Feed
+from mpiedge.run.abreast import abreast, in_turn
 from mpiedge.run.allotting import Work
 from mpiedge.run.backbones import Visits, backbones
 from mpiedge.run.clients import ClientFeed, Rota
@@ -51,11 +52,11 @@ def _of_clients(run: Prepared, here: Entered, updates: range) -> Iterator[Given]
         allotting = together.allotting
         yield Given(nothing, rounds=together.rounds, facts=allotting.facts, noted=allotting.noted)
         return
+    if phase.plan.apart:
+        yield _apart(run, here)
+        return
     rota = Rota(run.opened, run.clients, run.size)
     feed, kept = ClientFeed(run.opened, run.clients, rota, run.size), run.entrances
-    if phase.plan.apart:
-        yield _apart(run, here, feed, rota)
-        return
     if kept is None or phase.source is strategy.Source.COMPUTE:
         yield Given(feed)
     elif phase.source is strategy.Source.RECORD:
@@ -67,22 +68,22 @@ def _of_clients(run: Prepared, here: Entered, updates: range) -> Iterator[Given]
             yield Given(replays, answers=feed)
 
 
-def _apart(run: Prepared, here: Entered, feed: ClientFeed, rota: Rota) -> Given:
+def _apart(run: Prepared, here: Entered) -> Given:
     """Where each client has adapters of its own, which are averaged now and then."""
     assert run.clients is not None
-    count, every = len(run.clients.sizes), here.phase.average_every
-    home = roles(run.opened.settings.strategy, run.opened.transport.size).home
-    copies = Copies(run.opened.transport, here, home)
-
-    def source(number: int) -> MicroBatch:
-        copies.enter(rota.place(number // run.size).client)
-        return feed(number)
+    opened, every, count = run.opened, here.phase.average_every, len(run.clients.sizes)
+    home = roles(opened.settings.strategy, opened.transport.size).home
+    copies = Copies(opened.transport, here, tuple(map(home, range(count))))
+    if run.resumed is not None:
+        copies.resume(run.resumed)
+    made = abreast if opened.settings.strategy.visits == "parallel" else in_turn
 
     def begin(updates: range) -> None:
         if updates.start and updates.start % every == 0:
-            copies.average(count)
+            copies.average()
 
-    return Given(source, begin=begin, settle=lambda: copies.show(count))
+    source = made(opened, run.clients, run.size, copies)
+    return Given(source, begin=begin, settle=copies.show, apart=copies.keep)
 
 
 def _visited(run: Prepared, phase: Phase, updates: range) -> Iterator[Batch]:

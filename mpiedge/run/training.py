@@ -40,7 +40,7 @@ def train(opened: Opened, checkpoints: Checkpoints, resumed: Resumed | None = No
     run = prepare(opened, journal)
     if resumed is not None:
         collectively(opened.transport, lambda: check_extent(run, resumed))
-        run = replace(run, before=resumed.facts.get("given", {}))
+        run = replace(run, resumed=resumed)
     with run.kept():
         here, position = None, resumed.position if resumed else Position()
         done, level, losses = position.done, position.level, list(position.losses)
@@ -90,7 +90,7 @@ def _enter(
         journal.begin()
     elif not isinstance(before, Resumed):
         journal.paused(time.monotonic() - start)
-    checkpoints.begin(phase)
+    checkpoints.begin()
     return here
 
 
@@ -127,7 +127,8 @@ def _work(
             heard = tuple(losses[-2 * phase.watch.patience :]) if phase.watch else ()
             if portion.stop < clock.steps:  # else all is done, and only has to be saved
                 facts = {**facts_of(run), "given": given.noted()}
-                checkpoints.offer(here, Position(portion.stop, phase.level, heard), facts)
+                position = Position(portion.stop, phase.level, heard)
+                checkpoints.offer(here, position, facts, given.apart)
         if told := given.facts():
             journal.facts["rounds"] = told
     return updates.stop, phase.level

@@ -124,6 +124,12 @@ class StrategySettings:
         "split: from the second epoch on the server reads back what devices sent in the first; "
         "kept on its disk, see cache.folder and cache.dtype",
     )
+    visits: str = setting(
+        "in-turn",
+        "splitlora: in-turn: an update is of one client's batch; parallel: of a batch of every "
+        "client, whose devices work at the same time",
+        choices=("in-turn", "parallel"),
+    )
     average_every: int = setting(
         100, "splitlora: updates from one average of the clients' adapters to the next", least=1
     )

@@ -7,7 +7,8 @@
 
 Clients visit the server one after another, each batch is one client's, and every
 ``strategy.average_every`` updates their adapters are averaged, A and B apart: as the code at
-github.com/FDU-INC/Split_LoRA does.  What a client trains it has to itself until then.
+github.com/FDU-INC/Split_LoRA does.  What a client trains it has to itself until then.  In parallel
+a batch has micro-batches of every client, each on its client's route.
 """
 
 from mpiedge.errors import BadInput
@@ -25,18 +26,23 @@ def splitlora(settings: StrategySettings, work: Work) -> tuple[Phase, ...]:
     """One phase, in which every batch takes its client's route."""
     cut = _cut(settings, work)
     home = roles(settings, len(work.ranks)).home
-    homes = [home(client) for client in turns(work.clients, settings)]
-    homes = homes[: period(homes)]
+    if settings.visits == "parallel":
+        homes = [home(client) for client in range(len(work.clients))] * work.micro_batches
+        each, cycle = 1, 1
+    else:
+        homes = [home(client) for client in turns(work.clients, settings)]
+        homes = homes[: period(homes)]
+        each, cycle = work.micro_batches, len(homes)
     used = sorted(set(homes))
     routes = tuple(_route(rank, cut, work) for rank in used)
-    taken = tuple(used.index(rank) for rank in homes for _ in range(work.micro_batches))
+    taken = tuple(used.index(rank) for rank in homes for _ in range(each))
     whole = Stage(SERVER, work.layers, work.trainable)
     check_memory(work.cost, whole, "the server's model")
     plan = PartitionPlan(
         routes,
         taken,
         work.joint_update,
-        cycle=len(homes),
+        cycle=cycle,
         still=work.still,
         apart=work.trainable & frozenset(range(cut + 1)),
     )

@@ -40,8 +40,10 @@ def plug(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Interrupts runs after the first checkpoint at or past an update; 0: never."""
     offer, at = Checkpoints.offer, [0]
 
-    def pulled(self: Checkpoints, here: Entered, position: Position, facts: Facts) -> None:
-        offer(self, here, position, facts)
+    def pulled(
+        self: Checkpoints, here: Entered, position: Position, facts: Facts, *apart: Any
+    ) -> None:
+        offer(self, here, position, facts, *apart)
         if at[0] and position.done >= at[0]:
             raise Interrupted
 
@@ -64,6 +66,9 @@ STRATEGIES: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {},
     ),
     ({"name": "split", "clients": 2}, {}),
+    ({"name": "splitlora", "clients": 3, "average_every": 7}, {}),
+    ({"name": "splitlora", "clients": 2, "turn": "epoch"}, {}),
+    ({"name": "splitlora", "clients": 3, "visits": "parallel", "average_every": 2}, {}),
 ]
 
 

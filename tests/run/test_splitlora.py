@@ -70,3 +70,60 @@ def test_gradients_return_and_labels_leave(bert: Path, data: Path, tmp_path: Pat
     for device in devices:
         assert {"activation", "labels"} <= set(device["sent"])
         assert device["layers"] == [0, 1]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("division", ["iid", "label"])
+def test_in_parallel_on_any_number_of_ranks(
+    division: str, optimizer: str, bert: Path, data: Path, tmp_path: Path
+) -> None:
+    more = {
+        "task": {"split": division},
+        "training": SGD if optimizer == "sgd" else {"learning_rate": 1e-3},
+        "strategy": {"visits": "parallel", "average_every": 2},
+    }
+    alone = splitlora(bert, data, tmp_path, 1, **more)
+    for ranks in (3, 4):
+        found = splitlora(bert, data, tmp_path, ranks, **more)
+        assert difference(alone, found) < 1e-5
+        assert found.losses == pytest.approx(alone.losses, rel=1e-5)
+        assert found.result["metrics"] == pytest.approx(alone.result["metrics"], rel=1e-5)
+
+
+def test_in_parallel_averaged_each_time_is_one_large_batch(data: Path, tmp_path: Path) -> None:
+    """Without dropout, with clients of equal size that have one batch each."""
+    none = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    model = save_tiny("bert", tmp_path / "bert", blocks=3, **none)
+    plain = {"optimizer": "sgd", "learning_rate": 2.0, "clip_norm": 0.0, "epochs": 4}
+    whole = run(settings(model, data, training={**plain, "batch_size": 90}), 1, tmp_path / "plain")
+    strategy = {"visits": "parallel", "average_every": 1}
+    for ranks in (1, 4):
+        training = {**plain, "batch_size": 30}
+        found = splitlora(model, data, tmp_path, ranks, training=training, strategy=strategy)
+        assert difference(whole, found) < 1e-5
+        assert found.losses == pytest.approx(whole.losses, rel=1e-5)
+
+
+def test_in_parallel_one_client_is_plain_training(bert: Path, data: Path, tmp_path: Path) -> None:
+    plain = run(settings(bert, data, training=SGD), 1, tmp_path / "plain")
+    found = splitlora(bert, data, tmp_path, 2, strategy={"clients": 1, "visits": "parallel"})
+    assert difference(plain, found) < 1e-5
+
+
+def test_who_has_no_batch_left_rests(bert: Path, data: Path, tmp_path: Path) -> None:
+    """Clients with 5, 2 and 1 batches of an epoch: all examples come, in 5 updates."""
+    rows = (data / "train.tsv").read_text(encoding="utf-8").splitlines()
+    files = []
+    for client, part in enumerate((rows[1:40], rows[40:52], rows[52:56])):
+        path = tmp_path / f"client-{client}.tsv"
+        path.write_text("\n".join([rows[0], *part]) + "\n", encoding="utf-8")
+        files.append(str(path))
+    more = {
+        "task": {"client_files": files},
+        "strategy": {"visits": "parallel", "average_every": 1000},
+        "training": {"learning_rate": 1e-2},
+    }
+    alone, spread = (splitlora(bert, data, tmp_path, ranks, **more) for ranks in (1, 4))
+    assert difference(alone, spread) < 1e-5
+    assert len(alone.losses) == 5 * 2
+    assert [epoch["examples"] for epoch in alone.result["epochs"]] == [55, 55]

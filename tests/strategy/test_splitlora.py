@@ -57,3 +57,27 @@ def test_cuts() -> None:
         phase(cuts=[1, 2, 1])
     with pytest.raises(BadInput, match=r"strategy.cuts \[6\] is not possible: the model has"):
         phase(cuts=[6])
+
+
+def test_in_parallel_every_batch_has_all_clients() -> None:
+    plan = phase(cuts=[2], visits="parallel").plan
+    assert [plan.route(m)[0].rank for m in plan.micro_batches] == [1, 2, 3, 1, 2, 3]
+    assert plan.cycle == 1
+    assert plan.trainers[1] == (1, 2, 3)
+    assert plan.trainers[7] == (0,)
+
+
+def test_in_parallel_devices_compute_at_the_same_time() -> None:
+    """As long as a device takes more than its part of the server's time."""
+    cost = replace(work(4, still=0).cost)
+    plan = phase(cuts=[2], visits="parallel").plan
+    spans = simulate(plan, cost, batches=1).spans
+    on = {rank: [s for s in spans if s.rank == rank] for rank in (1, 2, 3)}
+    assert all(min(s.start for s in on[rank]) == 0.0 for rank in (1, 2, 3))
+
+
+def test_in_parallel_clients_update_without_each_other() -> None:
+    plan = phase(cuts=[2], visits="parallel").plan
+    apart = replace(plan, joint_update=False)
+    assert [apart.partners[rank] for rank in range(4)] == [frozenset({rank}) for rank in range(4)]
+    assert replace(plan, joint_update=True).partners[0] == frozenset(range(4))
