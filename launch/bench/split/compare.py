@@ -66,14 +66,16 @@ SIDES = {
     "split, kept in float16": ("split", CUT, "none"),
     "split, kept in int8": ("split", CUT, "none"),
     "splitlora": ("splitlora", CUT, "none"),
+    "splitlora, parallel": ("splitlora", CUT + "visits = 'parallel'\n", "none"),
     "fedlora": ("fedlora", "clients = {clients}\n", "none"),
 }
 FAIR = ("central", "central, above the cut", "split", "splitlora", "fedlora")
 NARROW = ("split", "split, bfloat16", "split, float16", "split, int8", "split, topk")
 NARROW += ("split, kept in float16", "split, kept in int8")
 TIMED = ("split", "split, no replay", "split, one at a time", "split, gather", "splitlora")
-TIMED += ("fedlora",)
-PARTS = {"accuracy": FAIR, "narrow": NARROW, "time": TIMED, "operations": TIMED}
+TIMED += ("splitlora, parallel", "fedlora")
+WAYS = ("split, no replay", "split, gather")
+PARTS = {"accuracy": FAIR, "narrow": NARROW, "time": TIMED, "operations": TIMED, "ways": WAYS}
 ENVIRONMENT = {
     **os.environ,
     "OMP_NUM_THREADS": "1",
@@ -113,7 +115,7 @@ def text_of(options, case, folder):
 
 def one(options, case):
     """One run: its metrics, seconds, bytes and operations."""
-    spread = options.part in ("time", "operations")
+    spread = options.part in ("time", "operations", "ways")
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run.toml"
         run.write_text(text_of(options, case, folder), encoding="utf-8")
@@ -159,7 +161,8 @@ def one(options, case):
 
 def cases(options):
     """What is run, one after the other."""
-    for seed in options.seeds:
+    # The sides alternate, so that a slow minute of the machine falls on both.
+    for seed in options.seeds * options.rounds:
         for task in options.tasks:
             for side in options.sides:
                 central = SIDES[side][0] == "standalone"
@@ -171,7 +174,7 @@ MEASURED = ("device_seconds", "sequential_seconds", "device_operations", "up_mib
 
 
 def summary(rows):
-    """Medians over the seeds."""
+    """Medians over the seeds and rounds."""
     found = {}
     for row in rows:
         key = f"{row['task']}, {row['division']}: {row['side']}"
@@ -216,6 +219,7 @@ def main():
     parser.add_argument("--divisions", nargs="+", default=list(DIVISIONS), choices=list(DIVISIONS))
     parser.add_argument("--sides", nargs="+", choices=list(SIDES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--rounds", type=int, default=1, help="how often all is run")
     parser.add_argument("--devices", type=int, default=3)
     parser.add_argument("--speeds", type=float, nargs="+", default=[1.0, 0.5, 0.25, 0.125])
     parser.add_argument("--cut", type=int, default=2)
