@@ -25,6 +25,8 @@ COMMANDS = {
     "predict": Entry("mpiedge.cli.predict:predict", "Use a trained adapter on new text."),
     "plan": Entry("mpiedge.cli.plan:plan", "Say what a run would do and need."),
     "simulate": Entry("mpiedge.cli.simulate:simulate", "Draw who computes when, before a run."),
+    "compare": Entry("mpiedge.cli.compare:compare", "Hold a plan against what a run measured."),
+    "report": Entry("mpiedge.cli.report:report", "Show what happened in runs, as one page."),
     "profile": Entry("mpiedge.cli.profile:profile", "Measure devices and links, for plans."),
     "launch": Entry("mpiedge.cli.launch:launch", "Run one of these commands over MPI."),
     "testbed": Entry("mpiedge.cli.testbed:testbed", "Emulate a cluster on this machine."),

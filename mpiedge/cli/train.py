@@ -24,8 +24,18 @@ import click
     metavar="DIR|latest",
     help="Go on with the interrupted run in DIR, its output directory; latest: in --output-dir.",
 )
+@click.option(
+    "--trace",
+    is_flag=True,
+    help="Record what each rank does when, in trace.json, for ui.perfetto.dev.",
+)
 def train(
-    run_file: Path, overrides: tuple[str, ...], output_dir: Path | None, resume: str | None
+    run_file: Path,
+    *,
+    overrides: tuple[str, ...],
+    output_dir: Path | None,
+    resume: str | None,
+    trace: bool,
 ) -> None:
     """Fine-tune a model as RUN.toml says.
 
@@ -35,7 +45,7 @@ def train(
     from mpiedge.cli import work  # noqa: PLC0415 - not for --help
 
     folder = folder_of(run_file, output_dir, resume)
-    work.train_as_rank(run_file, overrides, folder, resume=resume is not None)
+    work.train_as_rank(run_file, overrides, folder, resume=resume is not None, trace=trace)
 
 
 def folder_of(run_file: Path, output_dir: Path | None, resume: str | None) -> Path:

@@ -31,18 +31,28 @@ from mpiedge.run.progress import Silent, shown_on
 from mpiedge.run.reopening import reopen, settings_of
 from mpiedge.run.resuming import find, uncached
 from mpiedge.run.sizing import sized, sized_before
+from mpiedge.run.tracing import begin
 
 
 def train_as_rank(
-    run_file: Path, overrides: Sequence[str], folder: Path, *, resume: bool = False
+    run_file: Path,
+    overrides: Sequence[str],
+    folder: Path,
+    *,
+    resume: bool = False,
+    trace: bool = False,
 ) -> None:
-    """Train as a run file says, into a folder; or go on with what was begun there."""
+    """Train as a run file says, into a folder; or go on with what was begun there.
+
+    With ``trace`` what every rank did when is written there, too.
+    """
 
     def work(settings: RunSettings, transport: Transport) -> None:
         started = time.monotonic()
         output = collectively(transport, lambda: Output(folder) if transport.rank == 0 else None)
         opened = open_run(uncached(settings) if resume else settings, transport, run_file.parent)
         opened = sized_before(opened, folder) if resume else sized(opened)
+        opened, tracing = begin(opened) if trace else (opened, None)
         resumed = find(opened, folder) if resume else None
         progress = shown_on(console()) if transport.rank == 0 else Silent()
         journal = Journal(output, progress)
@@ -50,6 +60,8 @@ def train_as_rank(
             checkpoints = begun(opened, folder, journal, resumed)
             with checkpoints.stopping.heard():
                 training.train(opened, checkpoints, resumed)
+            if tracing is not None:
+                tracing.finish(folder)
         except Exception as failure:
             if not isinstance(failure, Stopped):
                 journal.status.state("failed")

@@ -75,6 +75,21 @@ def total(traffic: Traffic) -> Count:
     return result
 
 
+def both(one: Traffic, other: Traffic) -> Traffic:
+    """Both together."""
+    return {key: one.get(key, Count()).plus(other.get(key, Count())) for key in {**one, **other}}
+
+
+def without(traffic: Traffic, earlier: Traffic) -> Traffic:
+    """What came to be after ``earlier``."""
+    rest = {
+        key: Count(count.messages - was.messages, count.bytes - was.bytes)
+        for key, count in traffic.items()
+        for was in (earlier.get(key, Count()),)
+    }
+    return {key: count for key, count in rest.items() if count.messages}
+
+
 def by_kind(traffic: Traffic) -> dict[str, Count]:
     """The traffic of each kind of message, by its name."""
     result: dict[str, Count] = {}

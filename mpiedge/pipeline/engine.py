@@ -63,7 +63,7 @@ class Monitor(Protocol):
 class Tuning(Protocol):
     """What keeps this rank's tuned weights the newest.
 
-    A batch is known by its ``index`` in the plan that is run and by its number in the run.
+    A batch is known by its ``index`` in the plan and by its number in the run.
     """
 
     def arrive(self, plan: PartitionPlan, index: int, batch: int, stage: Stage) -> None:
@@ -103,6 +103,7 @@ class Saved(NamedTuple):
 
 
 Entered = tuple[Activation, dict[int, tuple[Tensor, ...]]]
+Watch = Callable[[Portion, Monitor], Monitor]
 
 
 class Engine:
@@ -120,11 +121,13 @@ class Engine:
         self._tuning, self._seed = tuning, seed
         self._saved: dict[Action, Saved] = {}
         self.passes: Passes = Whole()
+        self.watch: Watch | None = None
         self.busy = 0.0
         """Seconds computed so far, waiting not counted."""
 
     def run(self, portion: Portion, monitor: Monitor) -> None:
         """Run the actions; returns when every message of theirs has left."""
+        monitor = self.watch(portion, monitor) if self.watch else monitor
         self._shard.train(bool(portion.plan.trainers))
         self._shard.still = portion.plan.still
         for action, after in zip_longest(portion.actions, portion.actions[1:]):
@@ -207,16 +210,14 @@ class Engine:
         gradients: list[Tensor | None] = [None]
         if action.stage < len(route) - 1:
             tag = Tag(Kind.GRADIENT, number, action.stage)
-            received = self._awaited(route[action.stage + 1].rank, tag)
-            gradients = list(self._all_here(received))
+            gradients = list(self._all_here(self._awaited(route[action.stage + 1].rank, tag)))
         index = action.number // len(portion.plan.micro_batches)
         last = after is not None and after.which is Pass.UPDATE
         with self._tuning.closing(portion.plan, index) if last else nullcontext():
             self._timed(lambda: self.passes.make(left, gradients, entered))
         if entered:
             owed = [torch.zeros_like(t) if t.grad is None else t.grad for t in entered]
-            tag = Tag(Kind.GRADIENT, number, action.stage - 1)
-            dest = route[action.stage - 1].rank
+            dest, tag = route[action.stage - 1].rank, Tag(Kind.GRADIENT, number, action.stage - 1)
             self._transport.send([gradient.cpu() for gradient in owed], dest, tag)
 
     def _awaited(self, source: int, tag: Tag) -> tuple[Tensor, ...]:
@@ -227,9 +228,8 @@ class Engine:
         return self._transport.recv(source, tag) if message is None else message
 
     def _finish(self, portion: Portion, index: int) -> None:
-        batch = portion.batch(index)
         self._timed(self.passes.all)
-        self._timed(lambda: self._tuning.update(portion.plan, index, batch))
+        self._timed(lambda: self._tuning.update(portion.plan, index, portion.batch(index)))
 
     def _seeds(self, number: int) -> Callable[[int], int] | None:
         """Where a layer's dropout starts: the same for any partition of the model."""

@@ -41,6 +41,7 @@ class Member:
     gflops: float = 0.0  # billions of operations a second that it sustains; 0: layers are measured
     layers: Mapping[str, Passes] | None = None  # by kind of layer
     storage: float = 0.0  # bytes a second from its disk; 0: not known
+    bare: int = 0  # bytes of a process before it has weights; 0: not known
     host: str = ""  # that it was measured on; empty: it need not be there
 
 

@@ -46,6 +46,7 @@ class Kind:
     rate: float = setting(0.0, "Mb/s of its link, in each direction", least=0)
     delay: float = setting(0.0, "ms from one such device to another, one way", least=0)
     storage: float = setting(0.0, "MB/s from the disk of its cache; 0: not known", least=0)
+    bare: float = setting(0.0, "MiB of a process before it has weights; 0: not known", least=0)
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ def _member(kind: Kind, number: int, layers: Any, where: str) -> Member:
         layers=None if layers is None else _timed(layers, number, where),
         storage=kind.storage * 1e6,
         host=kind.host,
+        bare=round(kind.bare * 2**20),
     )
 
 

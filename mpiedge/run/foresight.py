@@ -37,6 +37,7 @@ class Seat:
     layers: tuple[int, ...]  # that it ever holds
     memory: Memory  # where it needs most
     disk: int  # bytes
+    bare: int = 0  # bytes of the process before it has weights; 0: not known
 
     @property
     def short(self) -> int:
@@ -54,6 +55,7 @@ class Foresight:
     seats: tuple[Seat, ...]
     forecast: Forecast
     round: Round | None = None  # the first one, where there are rounds
+    model: str = ""
 
     @property
     def first(self) -> Epoch:
@@ -117,10 +119,12 @@ def _foreseen(
             layers=tuple(sorted({i for phase in phases for i in layers_of(phase, rank)})),
             memory=found.memory.get(rank, NOTHING),
             disk=stored.get(rank, 0),
+            bare=opened.cluster.members[rank].bare if opened.cluster else 0,
         )
         for rank, device in enumerate(cost.devices)
     )
-    return Foresight(opened.settings.strategy.name, clock, phases, seats, found, round_)
+    name, model = opened.settings.strategy.name, opened.settings.model.name
+    return Foresight(name, clock, phases, seats, found, round_, model)
 
 
 def _examples(opened: Opened, one: Counted) -> dict[int, int]:
@@ -136,6 +140,7 @@ def values(one: Foresight) -> dict[str, Any]:
     """All of it as plain values, for a program."""
     found: dict[str, Any] = {
         "strategy": one.strategy,
+        "model": one.model,
         "ranks": len(one.seats),
         "updates": one.clock.steps,
         "updates_of_epoch": one.clock.epoch,
@@ -180,6 +185,7 @@ def _seat(one: Foresight, seat: Seat) -> dict[str, Any]:
         "speed": seat.device.speed,
         "layers": list(seat.layers),
         "memory_bytes": {**seat.memory._asdict(), "total": seat.memory.total},
+        "bare_bytes": seat.bare,
         "budget_bytes": seat.device.memory,
         "short_bytes": seat.short,
         "disk_bytes": seat.disk,

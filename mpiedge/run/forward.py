@@ -14,6 +14,7 @@ from mpiedge.model.activation import Activation, entrance
 from mpiedge.model.family import Entry
 from mpiedge.pipeline.feed import entries_of
 from mpiedge.pipeline.smashed import Smashed, blanked, padded
+from mpiedge.pipeline.spans import Doing, Noted
 from mpiedge.run.opening import Opened
 from mpiedge.run.phases import Entered
 from mpiedge.run.pool import Pool
@@ -25,6 +26,7 @@ class Forward:
 
     def __init__(self, opened: Opened, here: Entered, pool: Pool) -> None:
         self._task, self._here, self._pool = opened.task, here, pool
+        self._spans = opened.spans
         # Also before anything is trained here, nothing frozen may drop out.
         here.shard.still = here.phase.plan.still
         # On a rank that trains too, what is cached inside a layer must stay fit for training.
@@ -58,5 +60,9 @@ class Forward:
         with self._mode():
             moved = Activation(*(tensor.to(device) for tensor in x))
             hidden: Tensor = shard(moved, layers, entries).hidden.cpu()
-        self._here.engine.busy += time.perf_counter() - start
+        end = time.perf_counter()
+        self._here.engine.busy += end - start
+        if self._spans is not None:
+            first, last = layers.start, layers.stop - 1
+            self._spans.note(Noted(Doing.FRONT, start, end, first=first, last=last))
         return hidden

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from mpiedge.comm.ledger import Traffic
 from mpiedge.run.clock import Clock
 from mpiedge.run.output import Output
 from mpiedge.run.progress import Progress, Step
@@ -22,6 +23,8 @@ class Journal:
         self.epochs: list[dict[str, float]] = []
         self.scores: dict[str, float] = {}
         self.caching: dict[str, float] = {}
+        self.apart: Traffic = {}
+        """What this rank sent to evaluate."""
         self.facts: dict[str, Any] = {}
         """More that the result is to say."""
 

@@ -74,6 +74,7 @@ class LocalWork:
     def _run(self, client: int, numbers: range, tuning: Tuning) -> Done:
         opened, shard = self._opened, self._here.shard
         engine = Engine(opened.transport, shard, opened.task, tuning, opened.settings.training.seed)
+        engine.watch = self._here.engine.watch
         places = {name: opened.blueprint.layers_of(name) for name in shard.tuned}
         tuned = frozenset(layer for layers in places.values() for layer in layers)
         stage = Stage(opened.transport.rank, range(opened.blueprint.num_layers), tuned)

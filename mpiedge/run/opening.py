@@ -25,6 +25,7 @@ from mpiedge.model.load import absent_modules
 from mpiedge.model.purpose import Purpose
 from mpiedge.model.quantize import check_frozen
 from mpiedge.model.tokenizer import open_target_tokenizer, open_tokenizer
+from mpiedge.pipeline.spans import Spans
 from mpiedge.plan.cluster import Cluster
 from mpiedge.run.cluster_file import open_cluster
 from mpiedge.strategy.depth import lowest_of
@@ -59,6 +60,7 @@ class Opened:
     heads: tuple[str, ...]  # modules trained whole beside the adapters
     tuned: frozenset[str]
     cluster: Cluster | None = None  # what is known of the devices, where a profile says it
+    spans: Spans | None = None  # where what happens is kept, in a run that is recorded
     decoder_start: int | None = None  # a decoder's first token, where the model has one apart
 
     @property

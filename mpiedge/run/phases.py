@@ -134,6 +134,8 @@ def _ready(opened: Opened, phase: Phase, steps: int, shard: Shard, state: Named)
     engine = Engine(narrow, shard, opened.task, turns, training.seed)
     if training.weights_later:
         engine.passes = Deferred(shard)
+    if opened.spans is not None:
+        engine.watch = opened.spans.watching
     return Entered(phase, shard, update, turns, engine)
 
 

@@ -15,6 +15,7 @@ from mpiedge.comm.values import agree, collectively, gather
 from mpiedge.errors import BadInput
 from mpiedge.run.measuring import layer_times, read_speed
 from mpiedge.run.opening import Opened
+from mpiedge.run.usage import peak_resident
 from mpiedge.store.place import root
 
 _GIB, _MEGABIT = 2**30, 1e6 / 8
@@ -64,7 +65,10 @@ def profile(
 def write(values: dict[str, Any], path: Path) -> None:
     """The profile as a file; raises BadInput where it cannot be written."""
     about = f"# A cluster profile, measured by mpiedge profile {__version__}.  For mpiedge plan.\n"
-    units = "# memory GiB, storage MB/s, rate Mb/s, delay ms; a pass: [seconds, seconds a token]\n"
+    units = (
+        "# memory GiB, bare MiB, storage MB/s, rate Mb/s, delay ms\n"
+        "# a pass: [seconds, seconds a token]; bare: a process before it has weights\n"
+    )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{about}{units}\n{tomli_w.dumps(values)}", encoding="utf-8")
@@ -73,7 +77,7 @@ def write(values: dict[str, Any], path: Path) -> None:
 
 
 def _device(opened: Opened) -> dict[str, Any]:
-    host = opened.host
+    host, bare = opened.host, peak_resident()
     memory = host.free_memory // host.ranks
     if opened.device.type == "cuda":
         # On a board whose memory is one for both, the smaller number holds.
@@ -84,6 +88,7 @@ def _device(opened: Opened) -> dict[str, Any]:
         "host": host.name,
         "memory": _rounded(memory / _GIB),
         "storage": _rounded(storage / 1e6),
+        "bare": _rounded(bare / 2**20),
         "layers": {
             kind: {
                 "forward": [_rounded(each) for each in passes.forward],

@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from mpiedge import __version__
+from mpiedge.comm.ledger import both, without
 from mpiedge.comm.values import agree, collectively, gather
 from mpiedge.config import RunSettings, to_toml
 from mpiedge.model.export import origin_of, save_adapter
@@ -29,13 +30,13 @@ from mpiedge.run.phases import Entered, begin, follow, refresh, resume
 from mpiedge.run.preparing import Prepared, prepare
 from mpiedge.run.resuming import Position, Resumed
 from mpiedge.run.sources import sources
-from mpiedge.run.usage import usage
+from mpiedge.run.usage import links, peak_resident, usage
 from mpiedge.strategy.strategy import Phase, Source, layers_of
 
 
 def train(opened: Opened, checkpoints: Checkpoints, resumed: Resumed | None = None) -> None:
     """Train as the settings say; the result goes to the journal's output directory."""
-    journal = checkpoints.journal
+    journal, bare = checkpoints.journal, peak_resident()
     run = prepare(opened, journal)
     if resumed is not None:
         collectively(opened.transport, lambda: check_extent(run, resumed))
@@ -52,7 +53,7 @@ def train(opened: Opened, checkpoints: Checkpoints, resumed: Resumed | None = No
                     losses.clear()
         assert here is not None
         journal.scores.update(answer_match(run, here))
-        _finish(run, here, journal)
+        _finish(run, here, journal, bare)
 
 
 def _ends(run: Prepared) -> list[int]:
@@ -113,12 +114,14 @@ def _work(
             losses += _update(run, here, portion, given, journal)
             journal.trained(clock, portion.stop, time.monotonic() - start)
             if clock.evaluates(portion.stop):
-                start = time.monotonic()
+                start, sent = time.monotonic(), run.opened.transport.ledger.sent()
                 journal.status.state("evaluating")
                 refresh(run.opened, here, phase.evaluated, portion.stop)
                 given.settle()
                 scores = evaluate(run, here, evaluation)
                 journal.evaluated(clock, portion.stop, scores, time.monotonic() - start)
+                apart = without(run.opened.transport.ledger.sent(), sent)
+                journal.apart = both(journal.apart, apart)
             if phase.watch and agree(run.opened.transport, phase.watch.plateau(losses)):
                 return portion.stop, phase.level + 1
             heard = tuple(losses[-2 * phase.watch.patience :]) if phase.watch else ()
@@ -200,13 +203,16 @@ def _resolved(opened: Opened) -> RunSettings:
     return replace(opened.settings, task=task)
 
 
-def _finish(run: Prepared, here: Entered, journal: Journal) -> None:
+def _finish(run: Prepared, here: Entered, journal: Journal, bare: int) -> None:
     opened, transport = run.opened, run.opened.transport
     weights = collect(transport, here.shard, here.phase, run.clock.steps - 1, opened.tuned)
     if weights is not None and journal.output is not None:
         _save(opened, weights, journal.output.adapter)
     used = usage(transport, opened.device, here.busy)
+    used["bare_resident_bytes"] = bare
+    used["links"] = links(without(transport.ledger.sent(), journal.apart))
     used["host"] = opened.host.name
+    used["memory_budget_bytes"] = opened.host.free_memory // opened.host.ranks
     used["layers"] = list(layers_of(here.phase, transport.rank))
     if run.stored:
         used["cache_bytes"] = run.stored

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from mpiedge.comm.ledger import by_kind, total
+from mpiedge.comm.ledger import Traffic, by_kind, total
 from mpiedge.comm.transport import Transport
 
 
@@ -18,6 +18,7 @@ def usage(transport: Transport, device: torch.device, busy: float) -> dict[str, 
         "bytes_sent": total(transport.ledger.sent()).bytes,
         "bytes_received": total(transport.ledger.received()).bytes,
         "busy_seconds": round(busy, 3),
+        "sent_to": _by_peer(transport),
         "sent": {
             kind: {"messages": count.messages, "bytes": count.bytes}
             for kind, count in sorted(by_kind(transport.ledger.sent()).items())
@@ -26,6 +27,22 @@ def usage(transport: Transport, device: torch.device, busy: float) -> dict[str, 
     if device.type == "cuda":
         used["peak_device_bytes"] = torch.cuda.max_memory_allocated(device)
     return used
+
+
+def links(sent: Traffic) -> list[dict[str, Any]]:
+    """What was sent to whom, by kind, as plain values."""
+    return [
+        {"dest": dest, "what": kind.name.lower(), "messages": count.messages, "bytes": count.bytes}
+        for (kind, dest), count in sorted(sent.items())
+    ]
+
+
+def _by_peer(transport: Transport) -> dict[str, int]:
+    """Bytes sent, by destination; text, as JSON knows no other names."""
+    found: dict[int, int] = {}
+    for (_, peer), count in transport.ledger.sent().items():
+        found[peer] = found.get(peer, 0) + count.bytes
+    return {str(peer): found[peer] for peer in sorted(found)}
 
 
 def peak_resident() -> int:

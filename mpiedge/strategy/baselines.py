@@ -9,6 +9,7 @@ from mpiedge.strategy.given import check_enough, given_cut, shares_of
 from mpiedge.strategy.portions import apportion, deal
 from mpiedge.strategy.settings import StrategySettings
 from mpiedge.strategy.strategy import Phase, Work
+from mpiedge.strategy.trying import fastest, runs
 
 
 def standalone(settings: StrategySettings, work: Work) -> tuple[Phase, ...]:
@@ -26,14 +27,22 @@ def pipeline(settings: StrategySettings, work: Work) -> tuple[Phase, ...]:
 
     What Eco-FL's edge pipeline does.
     """
-    parts = given_cut(settings.layers, work) or balance(work.cost, work.ranks, work.trainable)
+    return (Phase(_chain(work, given_cut(settings.layers, work) or _cut(work)), work.batches),)
+
+
+def _cut(work: Work) -> tuple[range, ...]:
+    balanced = balance(work.cost, work.ranks, work.trainable)
+    return runs(fastest([*map(len, balanced)], lambda sizes: _chain(work, runs(sizes)), work.cost))
+
+
+def _chain(work: Work, parts: Sequence[range]) -> PartitionPlan:
+    """One route with a part of the layers on each rank."""
     route = tuple(
         Stage(rank, part, work.trainable & frozenset(part))
         for rank, part in zip(work.ranks, parts, strict=True)
     )
     taken = (0,) * work.micro_batches
-    plan = PartitionPlan((route,), taken, work.joint_update, still=work.still)
-    return (Phase(plan, work.batches),)
+    return PartitionPlan((route,), taken, work.joint_update, still=work.still)
 
 
 def data_parallel(settings: StrategySettings, work: Work) -> tuple[Phase, ...]:

@@ -1,6 +1,6 @@
 import threading
 
-from mpiedge.comm.ledger import Count, Ledger, total
+from mpiedge.comm.ledger import Count, Ledger, both, total, without
 from mpiedge.comm.tag import Kind
 
 
@@ -43,3 +43,11 @@ def test_threads_may_count_at_once() -> None:
     for thread in threads:
         thread.join()
     assert ledger.sent() == {(Kind.LOSS, 0): (2000, 4000)}
+
+
+def test_what_came_later_and_both_together() -> None:
+    earlier = {(Kind.LOSS, 0): Count(1, 5), (Kind.LOSS, 1): Count(2, 6)}
+    later = {(Kind.LOSS, 0): Count(4, 9), (Kind.LOSS, 1): Count(2, 6), (Kind.ENTRY, 1): Count(1, 1)}
+    rest = without(later, earlier)
+    assert rest == {(Kind.LOSS, 0): Count(3, 4), (Kind.ENTRY, 1): Count(1, 1)}
+    assert both(earlier, rest) == later

@@ -116,8 +116,10 @@ def test_a_run_keeps_the_size_it_began_with(
     words = [str(file), "--output-dir", str(out)]
     offer = Checkpoints.offer
 
-    def pulled(self: Checkpoints, here: Entered, position: Position, facts: Facts) -> None:
-        offer(self, here, position, facts)
+    def pulled(
+        self: Checkpoints, here: Entered, position: Position, facts: Facts, *apart: Any
+    ) -> None:
+        offer(self, here, position, facts, *apart)
         raise ZeroDivisionError("somebody pulled the plug")
 
     with monkeypatch.context() as patch:

@@ -28,10 +28,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Asks one rank to end at an update."""
     offer, when = Checkpoints.offer, {"rank": 0, "update": 0}
 
-    def offered(self: Checkpoints, here: Entered, position: Position, facts: Facts) -> None:
+    def offered(
+        self: Checkpoints, here: Entered, position: Position, facts: Facts, *apart: Any
+    ) -> None:
         if here.update._transport.rank == when["rank"] and position.done == when["update"]:
             self.stopping.ask(signal.SIGTERM)
-        offer(self, here, position, facts)
+        offer(self, here, position, facts, *apart)
 
     monkeypatch.setattr(Checkpoints, "offer", offered)
     return when

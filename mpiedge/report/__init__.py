@@ -1,0 +1,1 @@
+"""What runs left behind, as one page for people: read, drawn, explained."""
