@@ -88,7 +88,7 @@ def test_going_on_gives_the_same_weights_on_another_number_of_ranks(
         *files, strategy=strategy, training=training, checkpoint=OFTEN, cache=cache, adapter=adapter
     )
     whole = run(chosen, 2, tmp_path / "whole")
-    plug(update)
+    plug(min(update, len(whole.losses) - 2))  # with clients abreast there are fewer updates
     with pytest.raises(Interrupted):
         run(chosen, 2, tmp_path / "parted")
     plug(0)

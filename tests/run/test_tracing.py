@@ -34,7 +34,8 @@ STRATEGIES: dict[str, tuple[int, dict[str, Any]]] = {
 
 def recorded(bert: Path, requests: Path, name: str, folder: Path) -> list[dict[str, Any]]:
     ranks, sections = STRATEGIES[name]
-    chosen = settings(bert, requests, strategy={"name": name}, **sections)
+    strategy = {"name": name, **({"layers": [3, 2]} if name == "pipeline" else {})}
+    chosen = settings(bert, requests, strategy=strategy, **sections)
     assert chosen.training.epochs == 2
 
     def body(transport: ThreadTransport) -> None:
@@ -83,7 +84,8 @@ def test_a_pass_comes_after_the_one_it_needs(bert: Path, requests: Path, tmp_pat
     for number in range(24):
         below, above = slices[f"0F{number}"], slices[f"1F{number}"]
         assert below["ts"] < above["ts"] + above["dur"]
-        assert slices[f"1B{number}"]["ts"] < slices[f"0B{number}"]["ts"] + 1e6
+        last, first = slices[f"1B{number}"], slices[f"0B{number}"]
+        assert last["ts"] < first["ts"] + first["dur"]
         assert below["args"] == {"batch": number // 4, "layers": "0..2"}
     assert [f"U{batch}" in slices for batch in range(7)] == [True] * 6 + [False]
 
