@@ -5,7 +5,7 @@ Needs no torch: ``mpiedge cache`` answers at once.
 
 import re
 import shutil
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +13,6 @@ from mpiedge.store import dropped
 from mpiedge.store.description import Description, description_of
 from mpiedge.store.index import bits
 from mpiedge.store.lock import Lock
-from mpiedge.store.place import rank_folder
 from mpiedge.store.shelf import paths
 from mpiedge.store.verify import layout_of, whole_segment
 
@@ -69,15 +68,6 @@ def remove(home: Path) -> None:
         for folder in rank_folders(home):
             held.callback(Lock(folder).release)
         shutil.rmtree(home)
-
-
-def remove_rank(home: Path, split: str, rank: int) -> None:
-    """Delete one rank's part, which has to be closed; the last one takes the rest along."""
-    shutil.rmtree(rank_folder(home, split, rank), ignore_errors=True)
-    with suppress(OSError):  # another rank's part is there
-        (home / split).rmdir()
-    if not rank_folders(home):
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def _whole(split: Path) -> int:

@@ -54,7 +54,7 @@ def lines(standing: Standing) -> list[str]:
         found.append(
             f"  {share(device)}; {running} processes, at most "
             f"{usage.peak_memory_bytes / 2**20:.0f} MiB used, {usage.sent_bytes} bytes sent, "
-            f"{usage.memory_kills} killed for memory{power}"
+            f"{usage.received_bytes} received, {usage.memory_kills} killed for memory{power}"
         )
     return found
 

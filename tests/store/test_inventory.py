@@ -83,17 +83,6 @@ def test_removal(home: Path) -> None:
     assert not home.exists()
 
 
-def test_ranks_remove_their_own_and_the_last_one_the_rest(home: Path) -> None:
-    inventory.remove_rank(home, "train", 0)
-    assert [path.name for path in inventory.rank_folders(home)] == ["rank-1", "rank-1"]
-    inventory.remove_rank(home, "train", 1)
-    inventory.remove_rank(home, "train", 7)
-    assert not (home / "train").exists()
-    assert home.exists()
-    inventory.remove_rank(home, "validation", 1)
-    assert not home.exists()
-
-
 def test_verifying_finds_each_damaged_record(home: Path) -> None:
     folder = rank_folder(home, "validation", 1)
     assert verify(folder).records == 16  # four examples lie in two runs of layers

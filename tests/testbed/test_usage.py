@@ -53,7 +53,7 @@ def test_a_testbed_in_lines(place: Standing) -> None:
     title, first, second = usage.lines(place)
     assert title.startswith(f"pair: belongs to process {myself().pid}; links by tbf; ")
     assert "box-0 10.77.0.10: 0.50 cores, 256 MiB, 100.0 Mb/s; 2 processes" in first
-    assert "at most 1 MiB used, 10 bytes sent, 1 killed for memory" in first
+    assert "at most 1 MiB used, 10 bytes sent, 20 received, 1 killed for memory" in first
     assert second.endswith("0 killed for memory, no power")
 
 
