@@ -79,6 +79,6 @@ def test_a_lost_device_ends_the_job(how: str, way: str, run_file: Path, tmp_path
     assert "Traceback" not in end.err
     if how == "SIGSTOP":
         said = [line for line in end.err.splitlines() if "for rank 2" in line]
-        assert said
+        assert said, end.err
         assert f"comm.timeout ({TIMEOUT:g})" in said[0]
     assert not (tmp_path / "out" / "result.json").exists()

@@ -51,7 +51,8 @@ def groupings(problem: Problem, sizes: Sequence[Size] = ()) -> tuple[Grouping, .
 def orders(problem: Problem) -> tuple[Ranks, ...]:
     """Rows of devices to cut groups from: as given, by memory, by speed; of few devices all.
 
-    Which of two equal devices comes first makes no difference, and is not tried.
+    Which of two equal devices comes first makes no difference where all links are equal, and is
+    not tried then.
     """
     if problem.groups:
         return (tuple(rank for ranks in problem.groups for rank in ranks),)
@@ -60,9 +61,10 @@ def orders(problem: Problem) -> tuple[Ranks, ...]:
     memory = tuple(sorted(given, key=lambda rank: -devices[rank].memory))
     speed = tuple(sorted(given, key=lambda rank: -devices[rank].speed))
     every = tuple(permutations(given)) if len(given) <= _ALL_ORDERS else ()
-    kinds = dict[tuple[Device, ...], Ranks]()
+    kinds = dict[tuple[Device | int, ...], Ranks]()
     for order in (given, memory, speed, *every):
-        kinds.setdefault(tuple(devices[rank] for rank in order), order)
+        key = order if problem.cost.links else tuple(devices[rank] for rank in order)
+        kinds.setdefault(key, order)
     return tuple(kinds.values())
 
 

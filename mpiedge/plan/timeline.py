@@ -68,6 +68,17 @@ class Timeline:
         """Each rank's actions in order."""
         return {rank: tuple(s.action for s in spans) for rank, spans in self.by_rank.items()}
 
+    def lasting(self, batches: int = 1) -> float:
+        """Seconds of the last so many batches, of which there are more, from end to end.
+
+        What a batch takes once those stages that wait for no update have gone ahead.
+        """
+        ends: dict[int, float] = {}
+        for span in self.spans:
+            if span.action.which is Pass.UPDATE:
+                ends[span.action.number] = max(span.end, ends.get(span.action.number, 0.0))
+        return max(ends.values()) - sorted(ends.values())[-1 - batches]
+
     def busy(self, rank: int) -> float:
         """Seconds that a rank computes."""
         return sum(span.end - span.start for span in self.by_rank.get(rank, ()))

@@ -18,12 +18,13 @@ from math import inf
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from mpiedge.plan.ahead import ahead, moving
 from mpiedge.plan.balance import check_memory
 from mpiedge.plan.bound import at_least
 from mpiedge.plan.grouping import Group, Grouping, Problem, all_reduce
 from mpiedge.plan.hybrid import Size, groupings
 from mpiedge.plan.partition import PartitionPlan, Stage
-from mpiedge.plan.schedule import makespan
+from mpiedge.plan.schedule import makespan, simulate
 from mpiedge.plan.shares import Floats
 from mpiedge.strategy.given import check_enough, given_groups, given_stages, shares_of
 from mpiedge.strategy.portions import apportion, deal, turns
@@ -31,6 +32,7 @@ from mpiedge.strategy.settings import StrategySettings
 from mpiedge.strategy.strategy import Phase, Source, Work
 
 _PLAYED = 40  # groupings, at most, that are played through
+_BATCHES = 3  # of a plan in which a stage works ahead
 _PASSES = 100_000  # forward passes in all of these, but for the last one
 
 
@@ -69,8 +71,8 @@ def recording(settings: StrategySettings, work: Work) -> PartitionPlan:
         groups=given_groups(settings, work),
         parts=given_stages(settings, work),
     )
-    found = groupings(problem, _sizes(work))
-    bounds = {one: work.micro_batches * at_least(_sized(problem, one), one.groups) for one in found}
+    found = groupings(problem, _sizes(work)) + ahead(problem, _sizes(work))
+    bounds = {one: work.micro_batches * _bound(problem, one) for one in found}
     plans, passes = dict[PartitionPlan, float](), 0
     for one in sorted(found, key=bounds.__getitem__):
         best = min(plans.values(), default=inf)
@@ -82,8 +84,10 @@ def recording(settings: StrategySettings, work: Work) -> PartitionPlan:
     return min(plans, key=plans.__getitem__)
 
 
-def _sized(problem: Problem, one: Grouping) -> Problem:
-    return replace(problem, rows=one.rows, micro_batches=one.micro_batches)
+def _bound(problem: Problem, one: Grouping) -> float:
+    """Seconds that a row takes at least, without what stages do ahead."""
+    sized = replace(problem, rows=one.rows, micro_batches=one.micro_batches)
+    return at_least(sized, moving(sized, one))
 
 
 def replaying(settings: StrategySettings, work: Work, recorded: PartitionPlan) -> PartitionPlan:
@@ -148,7 +152,9 @@ def _ranks(work: Work, group: Group, shares: Sequence[float]) -> list[int]:
 def _played(problem: Problem, plan: PartitionPlan, groups: Sequence[Group], limit: float) -> float:
     """Seconds of a batch, the sum of its gradients included; infinite for ``limit`` or more."""
     summing = max(all_reduce(problem, group) for group in groups)
-    return makespan(plan, problem.cost, limit=limit - summing) + summing
+    if groups[0].layers.stop > problem.lowest:
+        return makespan(plan, problem.cost, limit=limit - summing) + summing
+    return simulate(plan, problem.cost, batches=_BATCHES).lasting() + summing
 
 
 def _sizes(work: Work) -> tuple[Size, ...]:

@@ -18,6 +18,7 @@ from mpiedge.plan.balance import Infeasible
 from mpiedge.plan.partition import PartitionPlan, Route, Stage
 from mpiedge.plan.schedule import ONE_F_ONE_B, Policy
 from mpiedge.strategy.initiators import period, turns
+from mpiedge.strategy.ring_places import Laying, placed
 from mpiedge.strategy.roles import roles
 from mpiedge.strategy.settings import StrategySettings
 from mpiedge.strategy.strategy import Phase, Source, Watch, Work
@@ -136,20 +137,35 @@ def _laid(settings: StrategySettings, work: Work, depths: Sequence[Span]) -> tup
     order = _given_order(settings, work)
     given = _given_places(settings, work, order)
     one = _ring(settings, work, depths)
-    places = given or arrange(one, order)
-    stages = len(work.ranks) + (2 if work.bridge is None else 3)
-    if settings.in_flight:
-        return places, _holding(settings.in_flight)
-    fitting = (n for n in range(stages, 0, -1) if _fits(replace(one, in_flight=n), places))
-    most = next(fitting, 0)
-    if not most:
+    places = given or _moved_about(arrange(one, order), settings, work, one)
+    policy = _policy(settings, work, one, places)
+    if policy is None:
         raise Infeasible(_too_full(one, places))
-    return places, _holding(most)
+    return places, policy
 
 
-def _holding(most: int) -> Policy:
-    """1F1B with a bound on what any stage holds."""
-    return ONE_F_ONE_B._replace(most=most)
+def _policy(settings: StrategySettings, work: Work, one: Ring, places: Places) -> Policy | None:
+    """1F1B with a bound on what any stage holds; None where nothing fits."""
+    most = settings.in_flight
+    if not most:
+        stages = len(work.ranks) + (2 if work.bridge is None else 3)
+        fitting = (n for n in range(stages, 0, -1) if _fits(replace(one, in_flight=n), places))
+        most = next(fitting, 0)
+    return ONE_F_ONE_B._replace(most=most) if most else None
+
+
+def _moved_about(found: Places, settings: StrategySettings, work: Work, one: Ring) -> Places:
+    """The places once links are in view, where these are known to differ."""
+    if not work.cost.links:
+        return found
+    lowest = next(block for block, part in zip(one.blocks, one.trained, strict=True) if part)
+    laying = Laying(
+        plan_of=lambda places: _Plans(settings, work, places).plan(lowest),
+        policy_of=lambda places: _policy(settings, work, one, places),
+        cost=work.cost,
+        free=not settings.order,
+    )
+    return placed(found, laying)
 
 
 def _fits(one: Ring, places: Places) -> bool:

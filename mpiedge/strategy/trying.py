@@ -1,20 +1,23 @@
-"""Cuts near a balanced one, tried out: the one by which a batch is foreseen to be fastest.
+"""Cuts near a balanced one, tried out: the one by which batches are foreseen to be fastest.
 
 A balanced cut has the fastest slowest stage.  What it does not see is what stands between the
 stages: a slow link is better crossed where little crosses it, or by having the work on one side of
-it.  Here whole batches are predicted, with their links (our design).  Where there are few cuts all
-of them are tried, else those that come of moving one border by one layer, as long as that helps.
+it.  Nor does it see that a stage that trains nothing works ahead, on batches to come.  Here whole
+batches are predicted, with their links (our design).  Where there are few cuts all of them are
+tried, else those that come of moving one border by one layer, as long as that helps.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, combinations, pairwise
 from math import comb, inf
+from typing import TypeVar
 
 from mpiedge.plan.cost import CostModel
 from mpiedge.plan.partition import PartitionPlan
 from mpiedge.plan.prediction import Part, predict
 
 Sizes = tuple[int, ...]
+T = TypeVar("T")
 
 _BATCHES = 3  # in which stages that train nothing run ahead
 _PASSES = 1_500  # forward passes in all that is tried, or few more: a tenth of a second
@@ -36,24 +39,25 @@ def fastest(
         for each in _every(sum(start), len(start)):
             seconds[each] = _seconds(plan_of(each), cost)
     else:
-        _climb(start, plan_of, cost, seconds, tries)
+        seconds = climbed(start, _near, lambda sizes: _seconds(plan_of(sizes), cost), tries)
     best = min(seconds, key=seconds.__getitem__)
     return best if seconds[best] < _BETTER * seconds[start] else start
 
 
-def _climb(
-    start: Sizes,
-    plan_of: Callable[[Sizes], PartitionPlan],
-    cost: CostModel,
-    seconds: dict[Sizes, float],
-    tries: int,
-) -> None:
-    here, before = start, inf
-    while seconds[here] < before and len(seconds) < tries:
-        before = seconds[here]
-        for each in _near(here):
-            seconds[each] = seconds[each] if each in seconds else _seconds(plan_of(each), cost)
-        here = min(seconds, key=seconds.__getitem__)
+def climbed(
+    start: T, near: Callable[[T], Iterable[T]], value: Callable[[T], float], tries: int
+) -> dict[T, float]:
+    """Values of what was looked at on the way down from ``start`` to where no neighbour is lower.
+
+    Ends earlier once ``tries`` were looked at, or few more.
+    """
+    values, here, before = {start: value(start)}, start, inf
+    while values[here] < before and len(values) < tries:
+        before = values[here]
+        for each in near(here):
+            values[each] = values[each] if each in values else value(each)
+        here = min(values, key=values.__getitem__)
+    return values
 
 
 def _near(sizes: Sizes) -> Iterator[Sizes]:
@@ -78,8 +82,8 @@ def runs(sizes: Sequence[int]) -> tuple[range, ...]:
 
 
 def _seconds(plan: PartitionPlan, cost: CostModel) -> float:
-    """Of a batch; infinite where a rank has too little memory."""
+    """Of one batch of many; infinite where a rank has too little memory."""
     found = predict(Part(plan, cost, _BATCHES))
     memory = {rank: cost.devices[rank].memory for rank in found.ranks}
     fits = all(use.memory.total <= memory[rank] for rank, use in found.ranks.items())
-    return found.seconds if fits else inf
+    return found.timeline.lasting() if fits else inf

@@ -2,6 +2,7 @@
 
 import random
 import time
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -119,6 +120,8 @@ def test_equal_devices_are_tried_in_one_order_only() -> None:
     assert orders(even(4)) == ((0, 1, 2, 3),)
     mixed = CostModel((), (Device(1.0, 10), Device(1.0, 10), Device(2.0, 5)), LINK)
     assert set(orders(Problem(mixed, frozenset(), 4, 1))) == {(0, 1, 2), (2, 0, 1), (0, 2, 1)}
+    known = replace(mixed, links=((LINK,) * 3,) * 3)
+    assert len(orders(Problem(known, frozenset(), 4, 1))) == 6
 
 
 def test_many_devices_are_tried_by_memory_and_by_speed() -> None:

@@ -218,3 +218,12 @@ def test_many_replicas_take_as_many_actions_as_they_have() -> None:
     assert len(timeline.spans) == 3 * ranks * batches
     assert timeline.makespan == 2 * batches
     assert timeline.busy(0) == timeline.busy(ranks - 1) == 2 * batches
+
+
+def test_a_stage_that_trains_nothing_makes_later_batches_shorter() -> None:
+    timeline = simulate(_pipeline(2, 2, lowest=1), batches=4)
+    ends = [span.end for span in timeline.spans if span.action.which is Pass.UPDATE]
+    assert timeline.lasting() == ends[-1] - ends[-2] < ends[0]
+    assert timeline.lasting(2) == ends[-1] - ends[-3]
+    trained = simulate(_pipeline(2, 2), batches=4)
+    assert trained.lasting() == trained.makespan / 4

@@ -257,3 +257,16 @@ def test_eight_unequal_ranks_are_planned_in_seconds() -> None:
         StrategySettings(name="pac"), replace(work, cost=replace(work.cost, devices=devices))
     )
     assert record.plan.ranks == tuple(range(8))
+
+
+def test_layers_that_train_nothing_go_ahead_on_a_slow_device() -> None:
+    profile = LayerProfile(1.0, 0.3, 10, 1, 1, 1, 1, frozen_forward=0.9, frozen_weights=9)
+    devices = (Device(2.0, PLENTY), Device(0.5, PLENTY))
+    cost = CostModel((profile,) * 7, devices, Link(bandwidth=10.0, latency=0.0))
+    trained = frozenset(range(1, 7))
+    plan = pac(StrategySettings(name="pac"), Work(cost, trained, 4, batches=9, epoch=3))[0].plan
+    assert [(stage.rank, stage.layers) for stage in plan.route(0)] == [
+        (1, range(1)),
+        (0, range(1, 7)),
+    ]
+    assert {plan.route(number) for number in range(4)} == {plan.route(0)}
