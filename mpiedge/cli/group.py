@@ -23,6 +23,7 @@ COMMANDS = {
     "train": Entry("mpiedge.cli.train:train", "Fine-tune a model as a run file says."),
     "evaluate": Entry("mpiedge.cli.evaluate:evaluate", "Score a trained adapter again."),
     "predict": Entry("mpiedge.cli.predict:predict", "Use a trained adapter on new text."),
+    "export": Entry("mpiedge.cli.export:export", "Write the result as a transformers model."),
     "plan": Entry("mpiedge.cli.plan:plan", "Say what a run would do and need."),
     "simulate": Entry("mpiedge.cli.simulate:simulate", "Draw who computes when, before a run."),
     "compare": Entry("mpiedge.cli.compare:compare", "Hold a plan against what a run measured."),
