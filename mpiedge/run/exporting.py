@@ -9,12 +9,12 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mpiedge.errors import BadInput
 from mpiedge.model.merge import check_mergeable, merge
 from mpiedge.model.purpose import Purpose
-from mpiedge.model.tokenizer import open_target_tokenizer, open_tokenizer
+from mpiedge.model.tokenizer import open_tokenizer
 from mpiedge.model.tuned_model import load_tuned
 from mpiedge.run.card import card
 from mpiedge.run.output import replace_text
@@ -33,9 +33,10 @@ def export(folder: Path, place: Path, *, base: str = "") -> Path:
     adapter, name = folder / "adapter", settings.model.name
     check_mergeable(settings.adapter, name, str(adapter))
     _check_free(place)
-    if open_target_tokenizer(name) is not None:
+    tokenizer = open_tokenizer(name)
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
         raise BadInput(
-            f"{name} writes letters that transformers has no tokenizer for; use the result with "
+            f"{name} reads letters, for which transformers has no tokenizer; use the result with "
             f"mpiedge predict {folder}, or in Python with mpiedge.load({name!r}, {str(adapter)!r})"
         )
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
@@ -46,7 +47,7 @@ def export(folder: Path, place: Path, *, base: str = "") -> Path:
     try:
         beside.mkdir(parents=True)
         model.save_pretrained(beside)
-        open_tokenizer(name).save_pretrained(beside)
+        tokenizer.save_pretrained(beside)
         replace_text(beside / "README.md", card(settings, result, purpose))
         beside.rename(place)
     except OSError as error:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from mpiedge import __version__
 from mpiedge.comm.ledger import both, without
@@ -235,6 +236,7 @@ def _save(opened: Opened, weights: dict[str, Tensor], folder: Path) -> None:
     blueprint, settings = opened.blueprint, opened.settings
     origin = origin_of(blueprint.model, blueprint.source.place, opened.purpose, opened.heads)
     save_adapter(folder, settings.adapter, weights, origin)
-    if settings.adapter.kind == "full":
-        # A whole checkpoint is used without its base, so it brings its tokenizer.
-        open_tokenizer(settings.model.name).save_pretrained(folder)
+    tokenizer = open_tokenizer(settings.model.name)
+    if isinstance(tokenizer, PreTrainedTokenizerBase):
+        # Of an adapter too, as PEFT's own are saved: whoever is given the folder has it.
+        tokenizer.save_pretrained(folder)

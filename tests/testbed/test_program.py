@@ -40,7 +40,9 @@ def test_other_ranks_do_not_report(tmp_path: Path) -> None:
 
 def test_who_is_told_to_end_has_no_result(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
-    process = rank(tmp_path, 0, "sh", "-c", f"trap 'exit 5' TERM; touch {ready}; sleep 20 >&- 2>&- & wait")
+    process = rank(
+        tmp_path, 0, "sh", "-c", f"trap 'exit 5' TERM; touch {ready}; sleep 20 >&- 2>&- & wait"
+    )
     while not ready.exists():
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
