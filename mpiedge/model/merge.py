@@ -4,8 +4,6 @@ Only where that is possible: an update is a matrix that can be added.  Bottlenec
 networks compute something of their own, and no weights of the model do the same.
 """
 
-from collections import Counter
-
 from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import PreTrainedModel
 
@@ -29,17 +27,11 @@ def check_mergeable(settings: AdapterSettings, base: str, adapter: str) -> None:
 def merge(model: PreTrainedModel) -> PreTrainedModel:
     """Add LoRA's updates to the weights of a model on the CPU, in place; gives the plain model.
 
-    Raises BadInput where a weight with an update is another layer's too, which would change with
-    it.
+    No weight with an update is another layer's too: a head, which may share its weight with the
+    embedding, never has one.
     """
-    users = Counter(id(each) for _, each in model.named_parameters(remove_duplicate=False))
     for name, module in [*model.named_modules()]:
         if isinstance(module, BaseTunerLayer):
-            if users[id(module.get_base_layer().weight)] > 1:
-                raise BadInput(
-                    f"{name} has an update and shares its weight with another layer, so the two "
-                    f"cannot be merged; load the adapter in Python with mpiedge.load"
-                )
             module.merge()
             model.set_submodule(name, module.get_base_layer())
     return model.requires_grad_(False).eval()

@@ -127,14 +127,6 @@ def test_the_command_and_what_it_refuses(
         export(folder, tmp_path / "file" / "model", base=str(tmp_path / "elsewhere"))
 
 
-def test_a_weight_of_two_layers_is_not_merged(tmp_path: Path) -> None:
-    adapter = {"kind": "lora", "target_modules": ["lm_head"]}
-    folder = trained(tmp_path, "gpt2", "language", adapter)
-    with pytest.raises(BadInput, match="lm_head has an update and shares its weight"):
-        export(folder, tmp_path / "model")
-    assert not (tmp_path / "model").exists()
-
-
 def test_an_adapter_brings_its_tokenizer(tmp_path: Path) -> None:
     folder = trained(tmp_path, "bert", "classification", {"kind": "parallel"})
     given = AutoTokenizer.from_pretrained(tmp_path / "bert")
