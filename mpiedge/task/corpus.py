@@ -29,13 +29,18 @@ class Corpus:
     settings: TaskSettings
     seed: int
     hub_validation: str = ""  # the hub's name for the validation split; empty: not on the hub
-    own: str = ""  # a client's own training file; ``task.data`` then has no training rows
+    own: str = ""  # a client's own training file on this rank
 
     @cached_property
     def labelled(self) -> Table:
-        """All rows of the training file: what the labels are taken from."""
+        """All rows of the training file: what the labels are taken from.
+
+        On a rank without a client, where clients have files of their own: those of validation.
+        """
         if self.own:
             return _filled(read_table(locate(self.own).train), "train")
+        if self._elsewhere:
+            return self._validation
         if self._on_hub:
             return _filled(hub_table(self.settings.name, "train"), "train")
         return _filled(read_table(locate(self.settings.data).train), "train")
@@ -67,9 +72,14 @@ class Corpus:
             "with train and validation files, or to one training file"
         )
 
+    @property
+    def _elsewhere(self) -> bool:
+        """Whether ``task.data`` is for validation only."""
+        return bool(self.own or self.settings.client_files)
+
     @cached_property
     def _cut(self) -> bool:
-        if self.own:
+        if self._elsewhere:
             return False
         return not self._on_hub and locate(self.settings.data).validation is None
 
@@ -79,7 +89,7 @@ class Corpus:
             return self.labelled.take(self._held_out)
         if self._on_hub:
             return _filled(hub_table(self.settings.name, self.hub_validation), "validation")
-        if self.own:
+        if self._elsewhere:
             path: Path | None = locate_validation(self.settings.data)
         else:
             path = locate(self.settings.data).validation
