@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,8 +40,9 @@ def main():
             row["weights_apart"] = apart(wholes[strategy], place / str(number) / "out")
             print(json.dumps(row), flush=True)
             rows.append(row)
-    if options.output:
-        options.output.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+            shutil.rmtree(place / str(number))
+            if options.output:
+                options.output.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print(table(rows))
 
 
@@ -85,15 +87,18 @@ def undisturbed(place, strategy, ranks):
 def disturbed(place, strategy, kind, ranks, dice, number):
     """What becomes of a train that is disturbed once, before a random update."""
     folder, victim = place / str(number), dice.randrange(ranks)
-    whole = steps(place / strategy / "out")
-    moment = dice.randrange(whole)
+    # There is nothing to damage before the first checkpoint.
+    first = subjects.EVERY + 1 if kind in disturbing.DAMAGES else 0
+    moment = dice.randrange(first, steps(place / strategy / "out"))
     process = started(place, strategy, ranks, folder)
     out = folder / "out"
     end = time.monotonic() + LIMIT
     while steps(out) < moment and process.poll() is None and time.monotonic() < end:
         time.sleep(0.005)
-    while not disturbing.strike(kind, process.pid, victim, out, dice) and process.poll() is None:
-        time.sleep(0.05)
+    hit = False
+    while not hit and process.poll() is None and time.monotonic() < end:
+        hit = disturbing.strike(kind, process.pid, victim, out, dice)
+        time.sleep(0 if hit else 0.05)
     struck, at = time.time(), steps(out)
     done, again = went_on(process, out / "run.toml", struck)
     code, left = ended(process)
@@ -103,6 +108,7 @@ def disturbed(place, strategy, kind, ranks, dice, number):
         "fault": kind,
         "rank": victim,
         "before_update": at,
+        "hit": hit,
         "hung": code is None,
         "exit_code": code,
         "left_behind": left,

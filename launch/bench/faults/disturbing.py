@@ -48,8 +48,6 @@ def damage(kind, folder, dice):
     """Cut one of the newest checkpoint's files short, or change one of its bits."""
     parts = sorted(folder.glob("checkpoints/update-*"))
     newest = [part for part in parts if part.name.split(".")[0] == parts[-1].name.split(".")[0]]
-    if not newest:
-        return
     path = dice.choice(newest)
     content = bytearray(path.read_bytes())
     place = dice.randrange(len(content))
