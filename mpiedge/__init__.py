@@ -1,13 +1,24 @@
 """Fine-tune a transformer over the small machines you own, one MPI rank per device."""
 
+import pkgutil
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mpiedge.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__version__ = "0.1.0"
-__all__ = ["__version__", "load", "load_adapter"]
+    from mpiedge.api import Run, Trained, train
+
+__all__ = ["Run", "Trained", "__version__", "load", "load_adapter", "train"]
+
+
+def __getattr__(name: str) -> object:
+    """What is in ``mpiedge.api``, when it is asked for."""
+    if name in ("Run", "Trained", "train"):
+        return pkgutil.resolve_name(f"mpiedge.api:{name}")
+    raise AttributeError(f"module 'mpiedge' has no attribute {name!r}")
 
 
 def load(backbone: str | Path, adapter: str | Path, device: str = "cpu") -> "PreTrainedModel":

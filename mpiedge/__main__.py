@@ -12,12 +12,13 @@ from collections.abc import Sequence
 import click
 
 from mpiedge.cli.group import group
-from mpiedge.errors import BadInput, Stopped
+from mpiedge.errors import BadInput, NotWritten, Stopped
 from mpiedge.launch import ended
 from mpiedge.launch.rank import rank_of
+from mpiedge.trace import told
 
 BAD_INPUT = 2
-INTERRUPTED = 130
+FAILED, INTERRUPTED = 1, 130
 COURTESY = 10.0  # seconds the others wait for rank 0 to have said what is wrong
 
 
@@ -51,8 +52,11 @@ def run(arguments: Sequence[str] | None, *, speaks: bool) -> int:
         return _say(str(stopped), stopped.code, speaks)
     except (KeyboardInterrupt, click.Abort):
         return _say("interrupted", INTERRUPTED, speaks)
+    except Exception as failure:
+        words = str(failure) if isinstance(failure, NotWritten) else told(failure)
+        return _say(words, FAILED, speaks=True)  # it may be this rank's alone
     except SystemExit as left:
-        return left.code if isinstance(left.code, int) else int(left.code is not None)
+        result = left.code if isinstance(left.code, int) else int(left.code is not None)
     return result if isinstance(result, int) else 0
 
 

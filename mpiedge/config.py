@@ -60,7 +60,12 @@ class RunSettings:
 
 def read(path: Path, overrides: Iterable[str] = ()) -> RunSettings:
     """The settings in a run file, ``section.key=value`` overrides applied; raises BadInput."""
-    settings = from_values(parsed(path), str(path))
+    return settled(parsed(path), overrides, str(path))
+
+
+def settled(values: Values, overrides: Iterable[str], where: str) -> RunSettings:
+    """Settings from plain values, overrides applied, that name a model and a task."""
+    settings = from_values(values, where)
     for override in overrides:
         settings = _overridden(settings, override)
     for section, key, why in (
@@ -68,7 +73,7 @@ def read(path: Path, overrides: Iterable[str] = ()) -> RunSettings:
         ("task", "name", "what is to be learnt"),
     ):
         if not getattr(getattr(settings, section), key):
-            raise BadInput(f"{path}: {section}.{key} is missing; it says {why}")
+            raise BadInput(f"{where}: {section}.{key} is missing; it says {why}")
     return settings
 
 
@@ -224,10 +229,13 @@ def _check_text(name: str, value: Any) -> None:
 
 def _check_bounds(name: str, value: Any, declared_in: "Field[Any]") -> None:
     declared: Declared = declared_in.metadata["declared"]
-    if declared.choices and value not in declared.choices:
-        near = get_close_matches(value, declared.choices, n=1)
-        meant = f"; did you mean {near[0]}?" if near else ""
-        raise BadInput(f"{name} = {value!r} is not one of {', '.join(declared.choices)}{meant}")
+    for word in value if isinstance(value, list) else [value]:
+        if declared.choices and word not in declared.choices:
+            near = get_close_matches(word, declared.choices, n=1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            raise BadInput(f"{name} = {word!r} is not one of {', '.join(declared.choices)}{meant}")
+    if isinstance(value, list):
+        return
     if declared.least is not None and not value >= declared.least:
         raise BadInput(f"{name} = {value} has to be at least {declared.least:g}")
     if declared.above is not None and not value > declared.above:

@@ -22,5 +22,9 @@ class Stopped(RuntimeError):
         """The exit code: 128 and the signal's number."""
 
 
+class NotWritten(RuntimeError):
+    """The result of a run could not be put on the disk; its checkpoints are there to go on from."""
+
+
 class RankLost(RuntimeError):
     """Another rank was waited for and did not answer within ``comm.timeout`` seconds."""

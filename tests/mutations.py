@@ -1,6 +1,7 @@
 """Things that happen to files: bytes that changed, lines that went, values that nobody meant."""
 
 import random
+import re
 from typing import Any
 
 import tomli_w
@@ -63,3 +64,13 @@ def mistaken(values: dict[str, dict[str, Any]], dice: random.Random) -> str:
         alike = [each for each in VALUES if type(each) is type(changed[section][key])]
         changed[section][key] = dice.choice(VALUES if dice.random() < 0.2 else alike)
     return tomli_w.dumps(changed)
+
+
+def nonsense(text: str, dice: random.Random) -> str:
+    """A text of which one number or word became something that nobody meant."""
+    found = list(re.finditer(r"-?\d+(?:\.\d+)?|[A-Za-z_]\w*", text))
+    if not found:
+        return text
+    at = dice.choice(found)
+    values = [each for each in VALUES if isinstance(each, (int, float, str))]
+    return f"{text[: at.start()]}{dice.choice(values)}{text[at.end() :]}"

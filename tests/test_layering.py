@@ -14,10 +14,14 @@ ROOT = Path(mpiedge.__file__).parent
 
 # Who imports whom: all there is, and nothing else is allowed.  Read it from the top down.
 ORDER = {
-    "__main__": {"cli", "launch", "errors"},
+    "__main__": {"cli", "launch", "errors", "trace"},
+    "__init__": {"model", "api", "version"},  # what a Python program uses of it
+    "api": {"run", "config", "comm"},
     "cli": {
-        "__init__",
+        "version",
+        "trace",
         "doctor",
+        "hosts",
         "launch",
         "run",
         "pipeline",
@@ -32,10 +36,11 @@ ORDER = {
     },
     "report": {"config", "plan", "strategy"},
     "testbed": {"launch", "config", "settings", "cgroup"},
-    "doctor": {"__init__", "comm", "launch", "cgroup"},
+    "doctor": {"version", "comm", "launch", "cgroup"},
+    "hosts": {"launch", "version"},
     "launch": set[str](),
     "run": {
-        "__init__",
+        "version",
         "cgroup",
         "config",
         "settings",
@@ -52,13 +57,14 @@ ORDER = {
     "strategy": {"plan", "settings"},
     "plan": set[str](),
     "store": {"settings"},
-    "comm": {"settings"},
+    "comm": {"settings", "trace"},
     "model": {"settings"},
     "task": {"settings"},
-    "__init__": {"model"},  # the one-line loader of a saved adapter
     "settings": set[str](),
+    "version": set[str](),
     "cgroup": set[str](),
     "errors": set[str](),  # which everybody may raise
+    "trace": set[str](),
 }
 
 # What the packages that only reckon may use beside Python itself.

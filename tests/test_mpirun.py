@@ -78,7 +78,7 @@ def test_three_ranks_train_what_one_does(
 def test_an_exception_on_one_rank_ends_all_and_is_shown_once(
     run_file: Path, tmp_path: Path
 ) -> None:
-    words = ("train", str(run_file), "--output-dir", str(tmp_path / "out"))
+    words = ("--debug", "train", str(run_file), "--output-dir", str(tmp_path / "out"))
     with job(under_mpirun(3, MPIEDGE[0], str(FAILING), *words)) as started:
         started.until((tmp_path / "out" / "run.toml").exists)
         end = started.end(SOON)

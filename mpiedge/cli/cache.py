@@ -1,5 +1,6 @@
 """``mpiedge cache``: what is stored of frozen backbones' activations, and getting rid of it."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +11,22 @@ from mpiedge.errors import BadInput
 from mpiedge.store.place import root
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+REMOVE_EXAMPLES = """\b
+Examples:
+  mpiedge cache remove 3f2a
+  mpiedge cache remove --all --yes
+"""
+VERIFY_EXAMPLES = """\b
+Examples:
+  mpiedge cache verify
+  mpiedge cache verify 3f2a
+"""
+LIST_EXAMPLES = """\b
+Examples:
+  mpiedge cache list
+  mpiedge cache list --folder /mnt/disk/cache
+  mpiedge cache list --json
+"""
 
 
 @click.group()
@@ -28,14 +45,18 @@ def _folder(command: _Command) -> _Command:
     )(command)
 
 
-@cache.command("list")
+@cache.command("list", epilog=LIST_EXAMPLES)
 @_folder
-def list_caches(folder: str) -> None:
+@click.option("--json", "for_program", is_flag=True, help="Print them as JSON.")
+def list_caches(folder: str, for_program: bool) -> None:
     """List the caches: model, task, size, and how many examples are whole."""
     from mpiedge.store import inventory, space  # noqa: PLC0415 - not for --help
 
     place = root(folder)
     found = [inventory.look(home) for home in inventory.homes(place)]
+    if for_program:
+        click.echo(json.dumps([inventory.values(one) for one in found], indent=1))
+        return
     for one in found:
         about = one.description
         words = f"{about.model}  {about.task}  {about.dtype}  " if about else "unknown  "
@@ -48,7 +69,7 @@ def list_caches(folder: str) -> None:
     click.echo(f"{_caches(len(found))}, {total} in {place}")
 
 
-@cache.command()
+@cache.command(epilog=VERIFY_EXAMPLES)
 @click.argument("key", default="")
 @_folder
 @click.pass_context
@@ -75,7 +96,7 @@ def verify(context: click.Context, /, key: str, folder: str) -> None:
     context.exit(0 if sound else 1)
 
 
-@cache.command()
+@cache.command(epilog=REMOVE_EXAMPLES)
 @click.argument("key", default="")
 @click.option("--all", "everything", is_flag=True, help="Remove every cache.")
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -13,8 +13,14 @@ from mpiedge.doctor.report import Report, alone
 from mpiedge.launch import terminal
 from mpiedge.launch.rank import rank_of
 
+EXAMPLES = """\b
+Examples:
+  mpiedge doctor
+  mpiedge launch --hostfile hostfiles/jetson-4 -- doctor
+"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.option("--json", "for_program", is_flag=True, help="Print the report as JSON.")
 @click.option(
     "--timeout",
@@ -26,10 +32,6 @@ from mpiedge.launch.rank import rank_of
 @click.pass_context
 def doctor(context: click.Context, /, for_program: bool, timeout: float) -> None:
     """Look at the installation and, under launch, at every rank and link.
-
-    \b
-    mpiedge doctor
-    mpiedge launch --hostfile hostfiles/jetson-4 -- doctor
 
     Ends with 0 if all is well and with 1 if something is wrong.
     """

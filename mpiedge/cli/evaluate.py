@@ -4,8 +4,15 @@ from pathlib import Path
 
 import click
 
+EXAMPLES = """\b
+Examples:
+  mpiedge evaluate runs/reviews
+  mpiedge evaluate runs/reviews --set task.data=other/reviews
+  mpiedge launch -n 2 -- evaluate runs/reviews
+"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
 @click.option(
     "--set",

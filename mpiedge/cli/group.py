@@ -4,12 +4,14 @@ A command's module is imported when the command is used: ``mpiedge --help`` and 
 at once, where torch alone would take seconds on a small board.
 """
 
+import os
 import pkgutil
 from typing import NamedTuple
 
 import click
 
-import mpiedge
+from mpiedge import trace
+from mpiedge.version import VERSION
 
 
 class Entry(NamedTuple):
@@ -20,6 +22,7 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
+    "init": Entry("mpiedge.cli.init:init", "Write a run file for texts of one's own."),
     "train": Entry("mpiedge.cli.train:train", "Fine-tune a model as a run file says."),
     "evaluate": Entry("mpiedge.cli.evaluate:evaluate", "Score a trained adapter again."),
     "predict": Entry("mpiedge.cli.predict:predict", "Use a trained adapter on new text."),
@@ -32,6 +35,7 @@ COMMANDS = {
     "launch": Entry("mpiedge.cli.launch:launch", "Run one of these commands over MPI."),
     "testbed": Entry("mpiedge.cli.testbed:testbed", "Emulate a cluster on this machine."),
     "cache": Entry("mpiedge.cli.cache:cache", "List, verify or remove stored activations."),
+    "hosts": Entry("mpiedge.cli.hosts:hosts", "Look at the machines of a hostfile."),
     "doctor": Entry("mpiedge.cli.doctor:doctor", "Look at the installation, ranks and links."),
     "settings": Entry("mpiedge.cli.settings:settings", "List every setting of a run file."),
 }
@@ -60,6 +64,9 @@ class Commands(click.Group):
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(mpiedge.__version__, prog_name="mpiedge")
-def group() -> None:
+@click.version_option(VERSION, prog_name="mpiedge")
+@click.option("--debug", is_flag=True, help="Print the trace of a failure that nobody foresaw.")
+def group(debug: bool) -> None:
     """Fine-tune a transformer over the small machines you own, one MPI rank per device."""
+    if debug:
+        os.environ[trace.VARIABLE] = "1"

@@ -15,10 +15,17 @@ from mpiedge.launch.again import Limits, keep_going
 from mpiedge.launch.job import Request, job, mpirun
 from mpiedge.launch.supervise import supervise
 
+ALONE = frozenset({"launch", "init", "hosts"})  # the commands that several ranks cannot run
 READS = frozenset({"predict"})  # the commands that read the standard input
+EXAMPLES = """\b
+Examples:
+  mpiedge launch -n 4 -- train run.toml
+  mpiedge launch --hostfile hostfiles/jetson-4 -- train run.toml
+  mpiedge launch --hostfile hostfiles/jetson-4 --max-restarts 3 --rejoin 60 -- train run.toml
+"""
 
 
-@click.command(options_metavar="[-n N | --hostfile FILE] [OPTIONS]")
+@click.command(epilog=EXAMPLES, options_metavar="[-n N | --hostfile FILE] [OPTIONS]")
 @click.option("-n", "--ranks", type=int, metavar="N", help="How many ranks to start.")
 @click.option(
     "--hostfile",
@@ -64,10 +71,6 @@ def launch(
 ) -> None:
     """Run a command of mpiedge over MPI, on this machine or on several.
 
-    \b
-    mpiedge launch -n 4 -- train RUN.toml
-    mpiedge launch --hostfile hostfiles/jetson-4 -- train RUN.toml
-
     Prints the mpirun command, runs it and ends with the job's exit code.  Ctrl-C ends the job,
     a second one at once.  Before it ends a train writes a checkpoint.
     """
@@ -102,7 +105,7 @@ def check_restarts(words: tuple[str, ...], restarts: int, rejoin: float) -> None
 
 def check(words: tuple[str, ...]) -> None:
     """Refuse anything that is not a command of mpiedge that several ranks can run."""
-    known = [name for name in COMMANDS if name != "launch"]
+    known = [name for name in COMMANDS if name not in ALONE]
     if not words:
         raise BadInput("launch what?  Add '-- train RUN.toml', say")
     if words[0] not in known:

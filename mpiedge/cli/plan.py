@@ -5,8 +5,16 @@ from typing import Any
 
 import click
 
+EXAMPLES = """\b
+Examples:
+  mpiedge plan run.toml --ranks 4
+  mpiedge plan run.toml --ranks 4 --strategy auto
+  mpiedge plan run.toml --cluster hostfiles/nano-8.toml
+  mpiedge launch --hostfile hostfiles/jetson-4 -- plan run.toml
+"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.argument("run_file", type=click.Path(path_type=Path), metavar="RUN.toml")
 @click.option(
     "--ranks",
@@ -37,12 +45,6 @@ import click
 @click.option("--json", "for_program", is_flag=True, help="Print the plan as JSON.")
 def plan(run_file: Path, *, for_program: bool, **options: Any) -> None:
     """Say what a run of RUN.toml would do and need, before any weights are read.
-
-    \b
-    mpiedge plan run.toml --ranks 4
-    mpiedge plan run.toml --ranks 4 --strategy auto
-    mpiedge plan run.toml --cluster hostfiles/nano-8.toml
-    mpiedge launch --hostfile hostfiles/jetson-4 -- plan run.toml
 
     Who has which layers, memory by kind, seconds, messages and disk; for deft and fedlora also what
     each block takes on each client, and the first round by every scheme.

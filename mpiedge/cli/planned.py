@@ -13,12 +13,12 @@ import click
 from mpiedge.cli import choice_sheets, plan_sheets
 from mpiedge.cli.overriding import with_cluster, with_strategy
 from mpiedge.cli.printing import show
-from mpiedge.cli.ranks import as_rank
 from mpiedge.comm.transport import Transport
 from mpiedge.config import RunSettings, read
 from mpiedge.doctor.table import Sheet
 from mpiedge.run import choosing, foresight
 from mpiedge.run.opener import Opener
+from mpiedge.run.ranks import as_rank
 
 AUTO = "auto"
 

@@ -4,8 +4,15 @@ from pathlib import Path
 
 import click
 
+EXAMPLES = """\b
+Examples:
+  mpiedge predict runs/reviews "a lovely film"
+  mpiedge predict runs/pairs "It rains." "Rain falls."
+  mpiedge predict runs/notes --max-tokens 40 < prompts.txt
+"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
 @click.argument("texts", nargs=-1, metavar='["TEXT" ["SECOND TEXT"]]')
 @click.option(

@@ -7,8 +7,14 @@ import click
 
 from mpiedge.errors import BadInput
 
+EXAMPLES = """\b
+Examples:
+  mpiedge report runs/home
+  mpiedge report runs/one-board runs/four-boards -o compared.html --figures figures
+"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.argument(
     "folders", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="DIR..."
 )
@@ -28,10 +34,6 @@ def report(folders: tuple[Path, ...], output: Path, figures: Path | None) -> Non
 
     The page needs nothing else: no network, no other file.  A run that has not finished is shown
     as far as it went.
-
-    \b
-    mpiedge report runs/home
-    mpiedge report runs/one-board runs/four-boards -o compared.html --figures figures
     """
     for library in ("matplotlib", "jinja2"):
         if find_spec(library) is None:

@@ -12,8 +12,14 @@ _ABOUT = (
     "`--set section.key=value`. `mpiedge settings` prints this page."
 )
 
+EXAMPLES = """\b
+Examples:
+  mpiedge settings
+  mpiedge settings > settings.md
+"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 def settings() -> None:
     """List every setting of a run file as a Markdown table a section."""
     click.echo(reference(), nl=False)

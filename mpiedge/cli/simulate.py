@@ -5,8 +5,14 @@ from typing import Any
 
 import click
 
+EXAMPLES = """\b
+Examples:
+  mpiedge simulate run.toml --ranks 4
+  mpiedge simulate run.toml --ranks 4 --output timeline.svg --trace timeline.json
+"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.argument("run_file", type=click.Path(path_type=Path), metavar="RUN.toml")
 @click.option(
     "--ranks", type=click.IntRange(min=1), metavar="N", help="For N devices like this one."
@@ -35,11 +41,7 @@ import click
 )
 @click.option("--json", "for_program", is_flag=True, help="Print the numbers as JSON.")
 def simulate(run_file: Path, *, for_program: bool, **options: Any) -> None:
-    """Play some batches of RUN.toml against the cost model: how busy each rank is, and when.
-
-    \b
-    mpiedge simulate run.toml --ranks 4 --output timeline.svg --trace timeline.json
-    """
+    """Play some batches of RUN.toml against the cost model: how busy each rank is, and when."""
     from mpiedge.cli import simulated  # noqa: PLC0415 - not for --help
 
     files = simulated.Files(options.pop("output"), options.pop("trace"))

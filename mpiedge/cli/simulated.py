@@ -9,7 +9,6 @@ import click
 
 from mpiedge.cli.overriding import with_cluster
 from mpiedge.cli.printing import show
-from mpiedge.cli.ranks import as_rank
 from mpiedge.comm.transport import Transport
 from mpiedge.comm.values import collectively
 from mpiedge.config import RunSettings, read
@@ -18,6 +17,7 @@ from mpiedge.errors import BadInput
 from mpiedge.plan.trace import trace
 from mpiedge.run.drawing import check, draw
 from mpiedge.run.opener import Opener
+from mpiedge.run.ranks import as_rank
 from mpiedge.run.simulating import Simulated, as_values, simulate_run
 
 _MIB = 2**20

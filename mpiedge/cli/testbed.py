@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from mpiedge.cli.group import COMMANDS
-from mpiedge.cli.launch import READS
+from mpiedge.cli.launch import ALONE, READS
 from mpiedge.errors import BadInput
 from mpiedge.launch import command, terminal
 from mpiedge.launch import job as launched
@@ -23,6 +23,35 @@ from mpiedge.testbed.machine import look
 from mpiedge.testbed.scaling import scaled
 
 FILE = click.Path(path_type=Path)
+FAULT_EXAMPLES = """\b
+Examples:
+  mpiedge testbed fault cut nano-2 --for 5
+  mpiedge testbed fault slow nano-3 --factor 4
+  mpiedge testbed fault kill nano-1 --cluster nano-8
+"""
+RUN_EXAMPLES = """\b
+Examples:
+  mpiedge testbed run hostfiles/nano-8.toml -- train run.toml
+  mpiedge testbed run hostfiles/wifi-4.toml -n 2 -- python program.py
+"""
+STATUS_EXAMPLES = """\b
+Examples:
+  mpiedge testbed status
+"""
+DOWN_EXAMPLES = """\b
+Examples:
+  mpiedge testbed down
+  mpiedge testbed down mixed-4
+"""
+UP_EXAMPLES = """\b
+Examples:
+  mpiedge testbed up hostfiles/mixed-4.toml
+"""
+CHECK_EXAMPLES = """\b
+Examples:
+  mpiedge testbed check
+  mpiedge testbed check hostfiles/nano-8.toml
+"""
 
 
 @click.group()
@@ -33,7 +62,7 @@ def testbed() -> None:
     """
 
 
-@testbed.command("check")
+@testbed.command("check", epilog=CHECK_EXAMPLES)
 @click.argument("file", type=FILE, metavar="[CLUSTER]", required=False)
 @click.pass_context
 def check(context: click.Context, /, file: Path | None) -> None:
@@ -58,7 +87,7 @@ def check(context: click.Context, /, file: Path | None) -> None:
     click.echo(f"testbeds can run here: control groups version {version}, delays by {netem}")
 
 
-@testbed.command("up")
+@testbed.command("up", epilog=UP_EXAMPLES)
 @click.argument("file", type=FILE, metavar="CLUSTER")
 def up(file: Path) -> None:
     """Make the devices of CLUSTER; they stand until 'down'."""
@@ -68,7 +97,7 @@ def up(file: Path) -> None:
     click.echo("\n".join(usage.lines(standing.load(made.folder) or made)))
 
 
-@testbed.command("down")
+@testbed.command("down", epilog=DOWN_EXAMPLES)
 @click.argument("names", nargs=-1, metavar="[CLUSTER]...")
 def down(names: tuple[str, ...]) -> None:
     """Take testbeds down; without CLUSTER all that no running command has made for itself."""
@@ -86,14 +115,14 @@ def down(names: tuple[str, ...]) -> None:
             click.echo(f"{each.cluster} is down")
 
 
-@testbed.command("status")
+@testbed.command("status", epilog=STATUS_EXAMPLES)
 def status() -> None:
     """List the testbeds that stand, their devices, and what those have used."""
     for each in standing.every():
         click.echo("\n".join(usage.lines(each)))
 
 
-@testbed.command("run", options_metavar="[OPTIONS]")
+@testbed.command("run", epilog=RUN_EXAMPLES, options_metavar="[OPTIONS]")
 @click.argument("file", type=FILE, metavar="CLUSTER")
 @click.option("-n", "--ranks", type=int, metavar="N", help="Use only the first N devices.")
 @click.option("--report", type=FILE, metavar="FILE", help="Write the run's figures as JSON.")
@@ -101,10 +130,6 @@ def status() -> None:
 @click.pass_context
 def run(context: click.Context, /, file: Path, words: tuple[str, ...], **options: Any) -> None:
     """Run a command of mpiedge, or a program, with a rank on every device of CLUSTER.
-
-    \b
-    mpiedge testbed run hostfiles/nano-8.toml -- train RUN.toml
-    mpiedge testbed run hostfiles/nano-8.toml -- python PROGRAM.py
 
     Makes the devices and takes them down at the end, or uses those that 'up' has made.  Ends with
     the job's exit code.  Ctrl-C ends the job.
@@ -123,7 +148,7 @@ def _run(
     on: standing.Standing, words: tuple[str, ...], ranks: int | None, report: Path | None
 ) -> int:
     _need_root()
-    commands = [name for name in COMMANDS if name not in ("launch", "testbed")]
+    commands = [name for name in COMMANDS if name not in ALONE | {"testbed"}]
     planned = running.job_of(on, words, os.environ, commands=commands, ranks=ranks)
     click.echo(shlex.join(command.words(launched.mpirun(), planned)), err=True)
     began = time.monotonic()
@@ -134,7 +159,7 @@ def _run(
     return code
 
 
-@testbed.command("fault")
+@testbed.command("fault", epilog=FAULT_EXAMPLES)
 @click.argument("kind", type=click.Choice([each.value for each in Kind]))
 @click.argument("name", metavar="DEVICE")
 @click.option("--for", "seconds", type=float, metavar="SECONDS", help="Mend it after so long.")

@@ -4,8 +4,16 @@ from pathlib import Path
 
 import click
 
+EXAMPLES = """\b
+Examples:
+  mpiedge train launch/quickstart.toml
+  mpiedge train run.toml --set training.epochs=1 --output-dir runs/short
+  mpiedge train run.toml --resume latest
+  mpiedge launch -n 4 -- train run.toml --trace
+"""
 
-@click.command()
+
+@click.command(epilog=EXAMPLES)
 @click.argument("run_file", type=click.Path(path_type=Path), metavar="RUN.toml")
 @click.option(
     "--set",
@@ -29,6 +37,9 @@ import click
     is_flag=True,
     help="Record what each rank does when, in trace.json, for ui.perfetto.dev.",
 )
+@click.option(
+    "--plain", is_flag=True, help="Print lines also on a terminal, where else a view is live."
+)
 def train(
     run_file: Path,
     *,
@@ -36,6 +47,7 @@ def train(
     output_dir: Path | None,
     resume: str | None,
     trace: bool,
+    plain: bool,
 ) -> None:
     """Fine-tune a model as RUN.toml says.
 
@@ -45,7 +57,8 @@ def train(
     from mpiedge.cli import work  # noqa: PLC0415 - not for --help
 
     folder = folder_of(run_file, output_dir, resume)
-    work.train_as_rank(run_file, overrides, folder, resume=resume is not None, trace=trace)
+    going_on = resume is not None
+    work.train_as_rank(run_file, overrides, folder, resume=going_on, trace=trace, plain=plain)
 
 
 def folder_of(run_file: Path, output_dir: Path | None, resume: str | None) -> Path:

@@ -12,26 +12,19 @@ from pathlib import Path
 import click
 
 from mpiedge.cli.inputs import inputs
-from mpiedge.cli.ranks import as_rank
 from mpiedge.cli.screen import console
 from mpiedge.comm.transport import Transport
 from mpiedge.comm.values import collectively
 from mpiedge.config import RunSettings, read
-from mpiedge.errors import Stopped
 from mpiedge.pipeline.engine import Engine
 from mpiedge.pipeline.turns import Settled
-from mpiedge.run import examples, training
-from mpiedge.run.checkpoints import begun
+from mpiedge.run import examples
 from mpiedge.run.evaluation import observe, validation_of
-from mpiedge.run.journal import Journal
-from mpiedge.run.opening import open_run
-from mpiedge.run.output import Output
+from mpiedge.run.job import Job, train
 from mpiedge.run.prediction import Text, predict
 from mpiedge.run.progress import Silent, shown_on
+from mpiedge.run.ranks import as_rank
 from mpiedge.run.reopening import reopen, settings_of
-from mpiedge.run.resuming import find, uncached
-from mpiedge.run.sizing import sized, sized_before
-from mpiedge.run.tracing import begin
 
 
 def train_as_rank(
@@ -41,35 +34,20 @@ def train_as_rank(
     *,
     resume: bool = False,
     trace: bool = False,
+    plain: bool = False,
 ) -> None:
     """Train as a run file says, into a folder; or go on with what was begun there.
 
-    With ``trace`` what every rank did when is written there, too.
+    With ``trace`` what every rank did when is written there, too; ``plain`` draws nothing live.
     """
 
     def work(settings: RunSettings, transport: Transport) -> None:
         started = time.monotonic()
-        output = collectively(transport, lambda: Output(folder) if transport.rank == 0 else None)
-        opened = open_run(uncached(settings) if resume else settings, transport, run_file.parent)
-        opened = sized_before(opened, folder) if resume else sized(opened)
-        opened, tracing = begin(opened) if trace else (opened, None)
-        resumed = find(opened, folder) if resume else None
-        progress = shown_on(console()) if transport.rank == 0 else Silent()
-        journal = Journal(output, progress)
-        try:
-            checkpoints = begun(opened, folder, journal, resumed)
-            with checkpoints.stopping.heard():
-                training.train(opened, checkpoints, resumed)
-            if tracing is not None:
-                tracing.finish(folder)
-        except Exception as failure:
-            if not isinstance(failure, Stopped):
-                journal.status.state("failed")
-            raise
-        finally:
-            progress.close()
+        progress = shown_on(console(plain=plain)) if transport.rank == 0 else Silent()
+        job = Job(folder, run_file.parent, resume=resume, trace=trace)
+        scores = train(settings, transport, job, progress)
         if transport.rank == 0:
-            words = "  ".join(f"{name} {value:.4f}" for name, value in journal.scores.items())
+            words = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
             click.echo(f"done in {time.monotonic() - started:.0f} s: {words}; saved in {folder}")
 
     as_rank(lambda: read(run_file, overrides), work)

@@ -39,6 +39,7 @@ class Compressing:
     def __init__(self, transport: Transport, how: str, keep: float = 1.0) -> None:
         self._transport, self._how, self._keep = transport, how, keep
         self.rank, self.size, self.ledger = transport.rank, transport.size, transport.ledger
+        self.telemetry = transport.telemetry
 
     def send(self, tensors: Sequence[Tensor], dest: int, tag: Tag) -> None:
         """Start sending, narrowed where it is a hidden state or gradient."""

@@ -1,4 +1,4 @@
-"""Joining the ranks of this run: over MPI under ``mpirun``, alone otherwise.
+"""Joining the ranks of this run: over MPI under ``mpirun`` or ``srun``, alone otherwise.
 
 mpi4py is imported only when there are other ranks: a run alone needs no MPI.  MPI is finalised
 here and not by mpi4py, because that step hangs for ever when another rank is gone.
@@ -15,9 +15,11 @@ from mpiedge.errors import BadInput
 
 _START = 60.0  # seconds; small machines take long, and unequally long, to import torch
 
-# What the mpiruns we know tell a rank: how many there are, and which one it is.
-_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
-_RANKS = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")
+# What the launchers we know tell a rank: how many there are, and which one it is.  Slurm's comes
+# last: where mpirun runs under it, its own processes are a step of Slurm's, too.
+_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
+_PMIX = "PMIX_RANK"
+_RANKS = ("OMPI_COMM_WORLD_RANK", _PMIX, "PMI_RANK")
 
 
 class Connection(Transport, Protocol):
@@ -28,9 +30,12 @@ class Connection(Transport, Protocol):
 
 
 def announced_size() -> int:
-    """How many ranks ``mpirun`` says it started; 1 where none did."""
-    sizes = [int(os.environ[name]) for name in _SIZES if name in os.environ]
-    return max([1 + announced_rank(), *sizes])
+    """How many ranks there are, or at least, as who started them says; 1 where nobody did."""
+    return max(1 + announced_rank(), _said_size() or 1)
+
+
+def _said_size() -> int | None:
+    return next((int(os.environ[name]) for name in _SIZES if name in os.environ), None)
 
 
 def announced_rank() -> int:
@@ -39,12 +44,13 @@ def announced_rank() -> int:
 
 
 def connect(timeout: float, start: float = _START) -> Connection:
-    """The transport of this process: to the other ranks ``mpirun`` started, or alone.
+    """The transport of this process: to the other ranks of its launcher, or alone.
 
     All ranks must have started within ``start`` seconds; until then none can give signs of life.
     """
     announced = announced_size()
-    if announced == 1:
+    # A launcher that speaks PMIx and no more leaves it to MPI to know how many there are.
+    if announced == 1 and (_PMIX not in os.environ or _said_size()):
         return alone(timeout)
     return _over_mpi(announced, timeout, start)
 
@@ -62,8 +68,9 @@ def _over_mpi(announced: int, timeout: float, start: float) -> Connection:
         ) from failure
     from mpiedge.comm.mpi import MpiTransport  # noqa: PLC0415
 
-    within(start, MPI.Init_thread)  # waits until all ranks have started
-    atexit.register(within, start, MPI.Finalize)
+    if not MPI.Is_initialized():  # a program may have more than one job, one after the other
+        within(start, MPI.Init_thread)  # waits until all ranks have started
+        atexit.register(within, start, MPI.Finalize)
     check_size(announced, MPI.COMM_WORLD.Get_size(), MPI.Get_library_version().split(",")[0])
     return MpiTransport(MPI.COMM_WORLD, timeout)
 
@@ -72,7 +79,7 @@ def check_size(announced: int, seen: int, library: str) -> None:
     """Refuse to run as many runs of one rank each."""
     if seen == 1 and announced > 1:
         raise BadInput(
-            f"mpirun started {announced} or more ranks but mpi4py, which uses {library}, sees 1: "
+            f"{announced} or more ranks were started but mpi4py, which uses {library}, sees 1: "
             "they belong to different MPI installations; start with the mpirun next to python, "
-            "or with mpiedge launch"
+            "with mpiedge launch, or under Slurm with srun --mpi=pmix"
         )

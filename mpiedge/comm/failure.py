@@ -1,14 +1,13 @@
 """How a job of several ranks ends when one of them fails.
 
 MPI leaves the other ranks waiting for ever when one raises, so a rank's whole work is wrapped:
-its failure is printed once, with its name, and takes the job down at once.
+its failure is told once, with its name, and takes the job down at once.
 """
 
 import signal
 import socket
 import sys
 import threading
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -16,7 +15,8 @@ from types import FrameType
 from mpiedge.comm.connect import Connection
 from mpiedge.comm.last_resort import within
 from mpiedge.comm.values import SharedBadInput
-from mpiedge.errors import BadInput, RankLost, Stopped
+from mpiedge.errors import BadInput, NotWritten, RankLost, Stopped
+from mpiedge.trace import told
 
 INTERRUPTED, TERMINATED, FAILED, BAD_INPUT = 130, 143, 1, 2  # exit codes
 
@@ -55,13 +55,14 @@ def _failing_together(transport: Connection) -> Iterator[None]:
 
 
 def described(transport: Connection, failure: Exception) -> str:
-    """What is printed about a failure: its trace, or one line if that says it all."""
+    """What is printed about a failure."""
     if isinstance(failure, RankLost):
         return str(failure)
     name = f"rank {transport.rank} of {transport.size} on {socket.gethostname()}:"
-    if isinstance(failure, BadInput):
+    if isinstance(failure, BadInput | NotWritten):
         return f"{name} {failure}"
-    return f"{name}\n{''.join(traceback.format_exception(failure)).rstrip()}"
+    words = told(failure)
+    return f"{name}\n{words}" if "\n" in words else f"{name} {words}"
 
 
 def _end_all(transport: Connection, failure: BaseException) -> None:

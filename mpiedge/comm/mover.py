@@ -7,7 +7,7 @@ and, when the rank is stuck inside a call from which no exception can free it, e
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from torch import Tensor
@@ -15,24 +15,35 @@ from torch import Tensor
 from mpiedge.comm.last_resort import leave
 from mpiedge.comm.signs import Watch
 from mpiedge.comm.tag import Tag
+from mpiedge.comm.telemetry import Reading
 from mpiedge.comm.traffic import Arrival, Channels, Incoming, Outgoing
 from mpiedge.comm.wire import Encoded, Memory
 
+_READING = len(Reading._fields)
+_TO_RANK_0 = 1.0  # seconds between two signs to the rank that shows how all fare
 _IDLE, _BUSY = 5e-3, 3e-4  # seconds between two looks when nothing, something is on its way
 
 
 class Mover:
     """One rank's traffic, and the thread that looks after it."""
 
-    def __init__(self, channels: Channels, watch: Watch, timeout: float) -> None:
+    def __init__(
+        self,
+        channels: Channels,
+        watch: Watch,
+        timeout: float,
+        mine: Callable[[], Reading],
+        readings: dict[int, Reading],
+    ) -> None:
+        """Signs carry what ``mine`` says; those of other ranks go to ``readings``."""
         size = channels.heads.Get_size()
         self._others = [rank for rank in range(size) if rank != channels.heads.Get_rank()]
-        self._watch = watch
+        self._watch, self._mine, self._readings = watch, mine, readings
         self._outgoing = Outgoing(channels, watch.moved)
         self._incoming = Incoming(channels, watch.moved, self._heard)
         self._grace = max(1.0, min(10.0, timeout / 4))
         self._interval = max(0.1, min(5.0, timeout / 8))
-        self._next_sign = 0.0
+        self._next_sign = self._next_to_rank_0 = 0.0
         self._lock = threading.Lock()
         self._open, self._ending = True, threading.Event()
         self._thread = threading.Thread(target=self._run, name="mpiedge mover", daemon=True)
@@ -96,18 +107,24 @@ class Mover:
 
     def _give_sign(self) -> None:
         now = time.monotonic()
-        if now < self._next_sign:
+        if now >= self._next_sign:
+            self._next_sign, dests = now + self._interval, self._others
+        elif now >= self._next_to_rank_0:
+            dests = self._others[:1] if 0 in self._others else []
+        else:
             return
-        self._next_sign = now + self._interval
+        self._next_to_rank_0 = now + _TO_RANK_0
         age, awaited = self._watch.own()
         micros = -1 if age is None else int(1e6 * age)
-        sign = np.array([micros, *awaited], dtype=np.int64).view(np.uint8)
+        sign = np.array([micros, *self._mine(), *awaited], dtype=np.int64).view(np.uint8)
         with self._lock:
-            for dest in self._others if self._open else ():
+            for dest in dests if self._open else ():
                 self._outgoing.start_sign(sign, dest)
 
     def _heard(self, source: int, sign: Memory) -> None:
-        micros, *awaited = sign.view(np.int64).tolist()
+        micros, *values = sign.view(np.int64).tolist()
+        self._readings[source] = Reading(*values[:_READING])
+        awaited = values[_READING:]
         self._watch.heard(source, None if micros < 0 else micros / 1e6, tuple(awaited))
 
     def _last_resort(self) -> None:

@@ -24,6 +24,7 @@ from mpiedge.comm.pause import Pause
 from mpiedge.comm.signs import Sign, Watch
 from mpiedge.comm.summing import check_summable, widened
 from mpiedge.comm.tag import Kind, Tag
+from mpiedge.comm.telemetry import Reading, Telemetry
 from mpiedge.comm.traffic import Channels
 from mpiedge.comm.wire import Memory, encode, handed, memory_of
 from mpiedge.errors import BadInput, RankLost
@@ -45,7 +46,9 @@ class MpiTransport:
         self._channels = Channels(comm.Dup(), comm.Dup())
         self._groups = Groups(comm.Dup())
         self._watch = Watch(self.rank, self.hosts, timeout, signs)
-        self._mover = Mover(self._channels, self._watch, timeout)
+        readings: dict[int, Reading] = {}
+        self.telemetry = Telemetry(self.rank, self.ledger, signs, readings.get)
+        self._mover = Mover(self._channels, self._watch, timeout, self.telemetry.mine, readings)
 
     def send(self, tensors: Sequence[Tensor], dest: int, tag: Tag) -> None:
         """Start sending CPU tensors; they must not change until ``flush``."""

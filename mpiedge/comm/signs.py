@@ -115,8 +115,10 @@ class Watch:
         return 0.0 if self._silent(late) else min(1.0, self._timeout / 4)
 
     def _late(self) -> int:
-        own = self._signs[self._rank]
-        return min(own.awaited, key=lambda r: newest_progress(self._signs, r), default=self._rank)
+        """Whom to name: who is silent, before anybody who is heard of and may wait for that one."""
+        awaited = self._signs[self._rank].awaited
+        awaited = tuple(filter(self._silent, awaited)) or awaited
+        return min(awaited, key=lambda r: newest_progress(self._signs, r), default=self._rank)
 
     def complaint(self) -> str:
         """Who was waited for, for what, and what is known of it."""

@@ -19,6 +19,7 @@ from mpiedge.comm.message_circle import MessageCircle
 from mpiedge.comm.signs import COMPUTING, Sign, Watch
 from mpiedge.comm.summing import check_summable, widened
 from mpiedge.comm.tag import Kind, Tag
+from mpiedge.comm.telemetry import Reading, Telemetry
 from mpiedge.comm.wire import decode, encode, handed
 from mpiedge.errors import RankLost
 
@@ -38,6 +39,7 @@ class World:
         self.changed = threading.Condition()
         self.signs: list[Sign] = [COMPUTING] * size
         self.failures: list[tuple[int, BaseException]] = []
+        self.telemetry: dict[int, Telemetry] = {}
 
     def put(self, box: Box, filed: Filed) -> None:
         """File a message for its receiver."""
@@ -60,6 +62,11 @@ class World:
             self.failures.append((rank, failure))
             self.changed.notify_all()
 
+    def reading(self, rank: int) -> Reading | None:
+        """How a rank fares, if it has begun."""
+        telemetry = self.telemetry.get(rank)
+        return None if telemetry is None else telemetry.mine()
+
 
 class ThreadTransport:
     """One thread is one rank."""
@@ -67,6 +74,8 @@ class ThreadTransport:
     def __init__(self, world: World, rank: int) -> None:
         self._world, self.rank, self.size = world, rank, world.size
         self.ledger = Ledger()
+        self.telemetry = Telemetry(rank, self.ledger, world.signs, world.reading)
+        world.telemetry[rank] = self.telemetry
         self._watch = Watch(rank, ["this host"] * self.size, world.timeout, world.signs)
 
     def send(self, tensors: Sequence[Tensor], dest: int, tag: Tag) -> None:

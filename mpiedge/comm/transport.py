@@ -12,6 +12,7 @@ from torch import Tensor
 from mpiedge.comm.circle import Circle
 from mpiedge.comm.ledger import Ledger
 from mpiedge.comm.tag import Kind, Tag
+from mpiedge.comm.telemetry import Telemetry
 
 __all__ = ["Kind", "Tag", "Transport"]
 
@@ -22,6 +23,7 @@ class Transport(Protocol):
     rank: int
     size: int
     ledger: Ledger
+    telemetry: Telemetry
 
     def send(self, tensors: Sequence[Tensor], dest: int, tag: Tag) -> None:
         """Start sending CPU tensors; they must not change until ``flush``.  Returns at once."""

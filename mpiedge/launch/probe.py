@@ -19,8 +19,12 @@ _NAME = "plm_ssh_agent"
 
 def agent(job: Job, environment: Mapping[str, str]) -> tuple[str, ...]:
     """The words before a host's name that run a command there."""
-    given = dict(job.mca).get(_NAME) or environment.get(f"PRTE_MCA_{_NAME}")
-    return tuple(shlex.split(given or _SSH))
+    return agent_of(environment, dict(job.mca).get(_NAME))
+
+
+def agent_of(environment: Mapping[str, str], given: str | None = None) -> tuple[str, ...]:
+    """The same without a job: what is ``given``, or what the environment says, or ssh."""
+    return tuple(shlex.split(given or environment.get(f"PRTE_MCA_{_NAME}") or _SSH))
 
 
 def question(job: Job, name: str, environment: Mapping[str, str]) -> str:

@@ -74,6 +74,11 @@ class QuantizedWeight(Tensor):
         return func(*args, **kwargs)
 
 
+def stored_bytes(weight: Tensor) -> int:
+    """What a weight takes in memory; one in few bits looks larger than it is."""
+    return weight.codes.nbytes if isinstance(weight, QuantizedWeight) else weight.nbytes
+
+
 def quantized(values: Tensor, form: Format, dtype: torch.dtype, device: torch.device) -> Tensor:
     """A matrix of numbers as a weight in few bits, to be computed with in ``dtype``."""
     return QuantizedWeight(encode(values, form).to(device), dtype)

@@ -55,7 +55,8 @@ class Shard(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the layers are."""
-        every = (each for layer in self._names for each in self.parameters_of(layer).values())
+        # Asked for every tensor that arrives: no more parameters are looked up than it takes.
+        every = (self.model.get_parameter(name) for row in self._names.values() for name in row)
         return next((each.device for each in every if not each.is_meta), torch.device("cpu"))
 
     @property

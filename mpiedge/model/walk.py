@@ -44,6 +44,12 @@ class Walk:
         return end(self._blueprint.model.base_model, x.hidden)
 
     def judged(self, x: Activation, ended: Tensor) -> Activation:
-        """The logits in ``hidden``, of what the last norm left."""
+        """The logits in ``hidden``, of what the last norm left.
+
+        What the head may be given from outside is the positions that count, [rows, length]: then
+        there are logits of these alone, in one row.
+        """
         head = self._blueprint.head
+        for counts in self._entries.get(self._blueprint.num_layers - 1, ()):
+            ended = ended[counts].unsqueeze(0)
         return x._replace(hidden=head.logits(self._blueprint.model, x._replace(hidden=ended)))

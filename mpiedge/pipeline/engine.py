@@ -20,6 +20,7 @@ from mpiedge.model.activation import Activation, entrance
 from mpiedge.model.backbone import Backbone
 from mpiedge.model.shard import Shard
 from mpiedge.pipeline.backward import Passes, Whole
+from mpiedge.pipeline.judging import Answer, Objective, counted
 from mpiedge.plan.partition import PartitionPlan, Route, Stage
 from mpiedge.plan.timeline import Action, Pass
 
@@ -38,16 +39,6 @@ class MicroBatch(NamedTuple):
 
 Source = Callable[[int], MicroBatch]
 """Micro-batch ``number`` of the run; called on a route's first rank."""
-
-
-class Objective(Protocol):
-    """What a route's last rank computes from logits and labels."""
-
-    def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The sum of the losses."""
-
-    def observe(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """What an evaluation keeps of each row: [rows, k]."""
 
 
 class Monitor(Protocol):
@@ -148,18 +139,23 @@ class Engine:
             x, entries = self._enter(portion, route, number)
         else:
             x, entries = self._take(route, action.stage, number)
+        self._transport.telemetry.examples += len(x.mask)
         entered = [tensor for tensor in x if tensor.requires_grad]
         trains = bool(entered or stage.trainable)
+        answer = self._answer(portion, route, number) if stage is route[-1] else None
+        if answer is not None and portion.plan.trainers:
+            answer, positions = counted(self._objective, answer)
+            entries = {**entries, stage.layers[-1]: positions} if positions else entries
         backbone = portion.backbones and portion.backbones(number, stage.layers)
         call = (x, stage.layers, entries, self._seeds(number), backbone)
         with torch.set_grad_enabled(trains):
             y = self._timed(lambda: self._shard(*call))
-        if stage is not route[-1]:
+        if answer is None:
             tag, dest = Tag(Kind.ACTIVATION, number, action.stage + 1), route[action.stage + 1].rank
             self._transport.send([tensor.cpu() for tensor in y], dest, tag)
             left = [tensor for tensor in y if tensor.requires_grad]
         else:
-            value = self._judge(portion, route, y.hidden, number)
+            value = self._judge(portion, y.hidden, answer)
             left = [value] if trains else []
             monitor.result(number, value.detach())
         if trains:
@@ -191,14 +187,17 @@ class Engine:
             entries[layer] = self._all_here(entry)
         return x, entries
 
-    def _judge(self, portion: Portion, route: Route, logits: Tensor, number: int) -> Tensor:
-        """The micro-batch's part of the loss, or in an evaluation what is observed of it."""
+    def _answer(self, portion: Portion, route: Route, number: int) -> Answer:
+        """The micro-batch's labels, on this rank's device."""
         if portion.answers is None:
             received = self._transport.recv(route[0].rank, Tag(Kind.LABELS, number))
-            labels, scale = self._here(received[0]), received[1].item()
-        else:
-            answer = portion.answers(number)
-            labels, scale = self._here(answer.labels), answer.scale
+            return Answer(self._here(received[0]), received[1].item())
+        known = portion.answers(number)
+        return Answer(self._here(known.labels), known.scale)
+
+    def _judge(self, portion: Portion, logits: Tensor, answer: Answer) -> Tensor:
+        """The micro-batch's part of the loss, or in an evaluation what is observed of it."""
+        labels, scale = answer
         if portion.plan.trainers:
             return self._timed(lambda: self._objective.loss(logits, labels) * scale)
         with torch.no_grad():

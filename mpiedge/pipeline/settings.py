@@ -40,6 +40,12 @@ class TrainingSettings:
         "pipelines: gradients for the rank before are made and sent first, those of weights while "
         "nothing else is to be done; the same gradients, and activations are kept for longer",
     )
+    report_to: list[str] = setting(
+        [],
+        "where the course of a run is written as well: tensorboard (for that program, in "
+        "tensorboard/), csv (steps.csv and evaluations.csv)",
+        choices=("tensorboard", "csv"),
+    )
     seed: int = setting(0, "decides the order of examples, new weights and dropout", least=0)
     threads: int = setting(
         0,

@@ -186,6 +186,7 @@ def _with_side(wanted: _Wanted, index: int, frozen: Count, side: Count) -> Layer
         forward_start=start,
         backward_start=back_start,
         frozen_forward=0.0 if head else unread,
+        frozen_start=0.0 if head else pace.launch * frozen.forward_launches,
         frozen_weights=0 if head else _FLOAT * frozen.weights,
     )
 

@@ -26,10 +26,12 @@ class Pace(NamedTuple):
 
 
 class Passes(NamedTuple):
-    """Both passes through a layer."""
+    """Both passes through a layer, and what else a run does with it."""
 
     forward: Pace
     backward: Pace
+    replay: Pace | None = None  # the forward pass when the model's part is read back, if known
+    update: float = 0.0  # seconds of the optimizer's step for what is tuned of it
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Measured:
     width: int
     dtype: str
     adapter: str
+    tokens: int = 0  # of an ordinary micro-batch, by which devices are compared; 0: not known
 
 
 @dataclass(frozen=True)
@@ -90,14 +93,17 @@ def applied(cost: CostModel, cluster: Cluster, row: Row, reference: float) -> Co
     """The cost model on a cluster, whose devices have the memory of the model's own.
 
     Where layers were measured, the first device is the reference and the others are as fast as
-    they are over all layers; else ``reference`` are the operations a second of it.
+    they are over all layers, for as many tokens as were measured: a line that was fitted there
+    tells little of many more.  Else ``reference`` are the operations a second of it.
     """
     memory = [device.memory for device in cost.devices]
     layers, speeds = cost.layers, [1e9 * one.gflops / reference for one in cluster.members]
     if cluster.model is not None:
         first = _of(cluster.members[0])
         layers = tuple(map(_timed, cost.layers, (first[kind] for kind in row.kinds), row.tokens))
-        totals = [_total(_of(one), row) for one in cluster.members]
+        tokens = cluster.model.tokens
+        compared = row._replace(tokens=tuple(tokens or each for each in row.tokens))
+        totals = [_total(_of(one), compared) for one in cluster.members]
         speeds = [totals[0] / total for total in totals]
     devices = tuple(map(Device, speeds, memory))
     slowest = [
@@ -114,18 +120,26 @@ def _of(member: Member) -> Mapping[str, Passes]:
 
 def _total(layers: Mapping[str, Passes], row: Row) -> float:
     pairs = zip(row.kinds, row.tokens, strict=True)
-    return sum(each.at(tokens) for kind, tokens in pairs for each in layers[kind])
+    passes = ((layers[kind], tokens) for kind, tokens in pairs)
+    return sum(one.forward.at(tokens) + one.backward.at(tokens) for one, tokens in passes)
 
 
 def _timed(layer: LayerProfile, passes: Passes, tokens: int) -> LayerProfile:
-    """The layer with measured seconds; of those a side network takes the part that it did."""
-    forward = passes.forward.at(tokens)
-    left_out = layer.frozen_forward / layer.forward if layer.forward else 0.0
+    """The layer with measured seconds.
+
+    What a replay leaves out of them is measured too, or the part that it was by operations.
+    """
+    forward, left_out = passes.forward, layer.frozen_forward / layer.forward if layer.forward else 0
+    frozen = Pace(*(left_out * each for each in forward))
+    if passes.replay is not None and layer.frozen_forward:
+        frozen = Pace(*(max(0.0, a - b) for a, b in zip(forward, passes.replay, strict=True)))
     return replace(
         layer,
-        forward=forward,
+        forward=forward.at(tokens),
         backward=passes.backward.at(tokens),
-        forward_start=passes.forward.start,
+        forward_start=forward.start,
         backward_start=passes.backward.start,
-        frozen_forward=left_out * forward,
+        update=passes.update,
+        frozen_forward=frozen.at(tokens),
+        frozen_start=frozen.start,
     )

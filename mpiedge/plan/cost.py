@@ -26,33 +26,34 @@ class LayerProfile:
     forward_start: float = 0.0  # seconds of the forward pass that any number of rows takes
     backward_start: float = 0.0  # the same of the backward pass
     frozen_forward: float = 0.0  # seconds of the forward pass that a replay leaves out
+    frozen_start: float = 0.0  # of those, seconds that any number of rows takes
     frozen_weights: int = 0  # bytes of weights that a replay does without
+    update: float = 0.0  # seconds of an optimizer step for the tuned weights
 
     def scaled(self, ratio: float) -> "LayerProfile":
         """The profile of a micro-batch of ``ratio`` times as many rows."""
-        frozen = self.frozen_forward / self.forward if self.forward else 0.0
-        forward = self.forward_start + ratio * (self.forward - self.forward_start)
+        frozen = self.frozen_forward - self.frozen_start
         return replace(
             self,
-            forward=forward,
+            forward=self.forward_start + ratio * (self.forward - self.forward_start),
             backward=self.backward_start + ratio * (self.backward - self.backward_start),
             activation=ceil(ratio * self.activation),
             boundary=ceil(ratio * self.boundary),
             gradient=None if self.gradient is None else ceil(ratio * self.gradient),
             working=ceil(ratio * self.working),
-            frozen_forward=frozen * forward,
+            frozen_forward=self.frozen_start + ratio * frozen,
         )
 
     def replayed(self) -> "LayerProfile":
         """The profile of the same layer when what its backbone makes is read back."""
-        left = 1 - self.frozen_forward / self.forward if self.forward else 1.0
         return replace(
             self,
-            forward=left * self.forward,
-            forward_start=left * self.forward_start,
+            forward=self.forward - self.frozen_forward,
+            forward_start=max(0.0, self.forward_start - self.frozen_start),
             weights=self.weights - self.frozen_weights,
             working=0,
             frozen_forward=0.0,
+            frozen_start=0.0,
             frozen_weights=0,
         )
 
@@ -147,7 +148,7 @@ class CostModel:
         return link.latency + crossing(self.layers, source, dest) / link.bandwidth
 
     def update(self, rank: int) -> float:
-        """Taken as nothing: tuned weights are few."""
+        """Taken as nothing where actions are only ordered; a prediction adds what layers take."""
         return 0.0
 
     def travel(self, source: int, dest: int, layers: Iterable[int]) -> float:

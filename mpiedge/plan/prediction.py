@@ -97,7 +97,7 @@ def predict(part: Part) -> Prediction:
     """
     plan, cost = part.plan, part.cost
     order = simulate(plan, policy=part.policy, batches=part.batches).schedule
-    timeline = execute(plan, order, cost, _summing(plan, cost))
+    timeline = execute(plan, order, cost, _updating(plan, cost))
     seconds = timeline.makespan
     uses = {
         rank: Use(busy, busy / seconds if seconds else 0.0, needed(part, rank, spans))
@@ -188,12 +188,16 @@ def _sums(plan: PartitionPlan, cost: CostModel) -> list[tuple[tuple[int, ...], i
     return sorted(sizes.items())
 
 
-def _summing(plan: PartitionPlan, cost: CostModel) -> dict[int, float]:
-    """Seconds that each rank spends on sums after a batch; the longest of a cycle's batches."""
+def _updating(plan: PartitionPlan, cost: CostModel) -> dict[int, float]:
+    """Seconds that each rank spends on sums and on its optimizer's step after a batch.
+
+    The longest of a cycle's batches.
+    """
     longest: dict[int, float] = {}
     for batch in range(plan.cycle):
-        seconds: dict[int, float] = {}
-        for ranks, size in _sums(plan.batch(batch), cost):
+        now = plan.batch(batch)
+        seconds = _steps(now, cost)
+        for ranks, size in _sums(now, cost):
             steps = 2 * (len(ranks) - 1)
             links = [
                 cost.between(*pair) for pair in zip(ranks, (*ranks[1:], ranks[0]), strict=True)
@@ -203,3 +207,13 @@ def _summing(plan: PartitionPlan, cost: CostModel) -> dict[int, float]:
                 seconds[rank] = seconds.get(rank, 0.0) + steps * one
         longest |= {rank: max(longest.get(rank, 0.0), each) for rank, each in seconds.items()}
     return longest
+
+
+def _steps(plan: PartitionPlan, cost: CostModel) -> dict[int, float]:
+    """Seconds of each rank's optimizer step for all layers that it trains."""
+    seconds: dict[int, float] = {}
+    for layer, ranks in plan.trainers.items():
+        for rank in ranks:
+            one = cost.layers[layer].update / cost.devices[rank].speed
+            seconds[rank] = seconds.get(rank, 0.0) + one
+    return seconds

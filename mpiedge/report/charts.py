@@ -12,9 +12,11 @@ from matplotlib.ticker import MaxNLocator
 
 from mpiedge.report.painting import INK, Picture, colour, plain
 from mpiedge.report.story import Rank, Story
+from mpiedge.report.tables import KINDS, REST
 from mpiedge.report.words import printed
 
 _MIB = 2**20
+_FAR = 2.5  # times the largest peak, at which a mark would squeeze what it is compared with
 _SMOOTH = 40  # windows over which a long loss curve is averaged
 
 
@@ -102,17 +104,27 @@ def epochs(stories: Sequence[Story]) -> Picture | None:
 
 
 def memory(ranks: Sequence[Rank], name: str) -> Picture:
-    """The peak of each rank, and the budget where it is known."""
+    """The peak of each rank, and the budget where it is known and not far away."""
+    known = [
+        ((rank.kinds.get("program", 0) + rank.budget) / _MIB, place)
+        for place, rank in enumerate(ranks)
+        if rank.budget
+    ]
+    least = min(known)[0] if known else 0.0
+    far = least > _FAR * max(rank.resident for rank in ranks) / _MIB
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         places = range(len(ranks))
-        axes.barh(places, [r.resident / _MIB for r in ranks], 0.6, color=colour(0), label="peak")
+        if all(rank.kinds for rank in ranks):
+            stacked(axes, ranks)
+        else:
+            peaks = [rank.resident / _MIB for rank in ranks]
+            axes.barh(places, peaks, 0.6, color=colour(0), label="peak")
         if any(rank.device for rank in ranks):
             device = [rank.device / _MIB for rank in ranks]
-            axes.barh(places, device, 0.25, color=colour(1), label="peak on the accelerator")
-        known = [(rank.budget / _MIB, place) for place, rank in enumerate(ranks) if rank.budget]
-        if known:
+            axes.barh(places, device, 0.25, color=colour(7), label="peak on the accelerator")
+        if known and not far:
             x, y = zip(*known, strict=True)
             axes.scatter(x, y, marker="|", s=220, linewidths=2.5, color=INK, label="budget")
         axes.set_yticks(list(places), [f"rank {rank.number}" for rank in ranks])
@@ -121,8 +133,21 @@ def memory(ranks: Sequence[Rank], name: str) -> Picture:
         plain(axes, x="MiB")
         figure.legend(loc="outside upper center", ncols=3)
 
-    caption = "Memory of each rank at its peak, against what was free for it"
-    return Picture(name, caption, 1.3 + 0.32 * len(ranks), draw)
+    kinds = " by kind" if all(rank.kinds for rank in ranks) else ""
+    budget = f"; budgets begin far to the right, at {least:,.0f} MiB" if far else ", and its budget"
+    caption = f"Memory of each rank at its peak{kinds}{budget}"
+    return Picture(name, caption, 1.7 + 0.32 * len(ranks), draw)
+
+
+def stacked(axes: Axes, ranks: Sequence[Rank]) -> None:
+    """The peak of each rank in parts, one kind beside the other."""
+    kinds = [name for name in KINDS if any(rank.kinds.get(name, 0) for rank in ranks)]
+    left = [0.0] * len(ranks)
+    for number, name in enumerate([*kinds, ""]):
+        part = [(rank.kinds.get(name, 0) if name else rank.rest) / _MIB for rank in ranks]
+        label = KINDS[name] if name else REST
+        axes.barh(range(len(ranks)), part, 0.6, left, color=colour(number), label=label)
+        left = [before + more for before, more in zip(left, part, strict=True)]
 
 
 def curve(axes: Axes, row: Sequence[tuple[int, float]], number: int) -> None:

@@ -111,6 +111,9 @@ def _rank(value: Mapping[str, Any]) -> Rank:
         budget=int(value.get("memory_budget_bytes", 0)),
         device=int(value.get("peak_device_bytes", 0)),
         stored=int(value.get("cache_bytes", 0)),
+        kinds={printable(k): int(v) for k, v in value.get("memory_bytes", {}).items()},
+        joules=float(value.get("energy_joules", 0.0)),
+        sensor=printable(str(value.get("energy_sensor", ""))),
         links={int(peer): int(size) for peer, size in to.items()},
     )
 

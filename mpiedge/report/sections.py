@@ -75,8 +75,9 @@ def titles(stories: Sequence[Story]) -> list[str]:
 
 _TIME = "Seconds of training; evaluations, checkpoints and what comes before are not counted."
 _MEMORY = (
-    "The most that each process ever held. The budget is what was free for it when the run began, "
-    "without what Python and its libraries had taken by then."
+    "The most that each process ever held. Weights, gradients and what the optimizer keeps are "
+    "counted as they are; what else there was at the peak is the rest. The mark is the budget: "
+    "what was free when the run began, beside what Python and its libraries had taken by then."
 )
 _LEDGER = (
     "Every message between ranks is counted where it leaves, since the run was last started; a "

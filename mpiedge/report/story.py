@@ -56,6 +56,14 @@ class Rank:
     device: int = 0  # bytes at the peak on its accelerator
     stored: int = 0  # bytes of its cache
     links: Mapping[int, int] = field(default_factory=dict)  # bytes by destination
+    kinds: Mapping[str, int] = field(default_factory=dict)  # bytes in memory; empty: not known
+    joules: float = 0.0  # that its machine took; 0: not known
+    sensor: str = ""  # by which
+
+    @property
+    def rest(self) -> int:
+        """Bytes at the peak that are of no kind that was counted: activations and what works."""
+        return max(0, self.resident - sum(self.kinds.values()))
 
 
 class Bar(NamedTuple):
@@ -101,6 +109,11 @@ class Story:
     def latest(self) -> Mapping[str, float]:
         """The metrics of the end; of an unfinished run those of its last evaluation."""
         return self.metrics or (self.scores[-1].metrics if self.scores else {})
+
+    @property
+    def joules(self) -> float:
+        """What all machines took that have a sensor."""
+        return sum(rank.joules for rank in self.ranks)
 
     @property
     def sent(self) -> int:

@@ -9,6 +9,15 @@ from mpiedge.strategy.strategy import Phase, layers_of
 
 Row = tuple[str, ...]
 
+KINDS = {
+    "program": "Python and libraries",
+    "frozen": "frozen weights",
+    "tuned": "tuned weights",
+    "gradients": "gradients",
+    "optimizer": "optimizer",
+}
+REST = "activations and the rest"
+
 
 class Table(NamedTuple):
     """A table; its first column names the row."""
@@ -43,12 +52,17 @@ def epochs(stories: Sequence[Story], letters: Sequence[str]) -> Table:
 
 def memory(story: Story) -> Table:
     """Each rank's peak, budget and cache."""
-    head = ("rank", "host", "peak", "free for it", "used of it", "cache on disk")
+    kinds = [name for name in KINDS if any(name in rank.kinds for rank in story.ranks)]
+    named = (KINDS[name] for name in kinds)
+    rest = (REST,) if kinds else ()
+    head = ("rank", "host", "peak", *named, *rest, "free for it", "used of it", "cache on disk")
     rows = tuple(
         (
             str(rank.number),
             rank.host,
             size(rank.resident),
+            *(size(rank.kinds[name]) if name in rank.kinds else "–" for name in kinds),
+            *([size(rank.rest) if rank.kinds else "–"] if kinds else []),
             size(rank.budget) if rank.budget else "not known",
             f"{rank.resident / rank.budget:.0%}" if rank.budget else "–",
             size(rank.stored) if rank.stored else "–",
@@ -103,6 +117,9 @@ def _used(story: Story) -> dict[str, str]:
         used["tuned weights"] = f"{int(story.facts.get('tuned_weights', 0)):,}"
         used["sent by all ranks"] = size(story.sent)
         used["most memory of a rank"] = size(max(rank.resident for rank in story.ranks))
+        if story.joules:
+            sensed = sorted({rank.sensor for rank in story.ranks if rank.joules})
+            used["energy"] = f"{story.joules:.3g} J ({', '.join(sensed)})"
         used["mpiedge"] = str(story.facts.get("mpiedge", "not known"))
     return used
 

@@ -24,6 +24,7 @@ from mpiedge.run.opening import Opened
 from mpiedge.run.phases import Entered
 from mpiedge.run.preparing import Prepared
 from mpiedge.run.resuming import FOLDER, Position, Resumed, decisive
+from mpiedge.run.slowing import Pace
 from mpiedge.run.stopping import Stopping
 from mpiedge.store.checkpoint import Part, keep_last, packed, part_of, write
 
@@ -43,6 +44,7 @@ class Checkpoints:
         self._at = time.monotonic()
         self.journal = journal
         self.stopping = Stopping(opened.transport)
+        self.pace = Pace(opened, journal)
 
     @property
     def every(self) -> int:
@@ -56,6 +58,7 @@ class Checkpoints:
     def begin(self) -> None:
         """From here on it is counted when the next one is due, and signals wait for it."""
         self._at = time.monotonic()
+        self.pace.begin()
         self.stopping.heeds = self.every > 0
 
     def offer(
@@ -68,23 +71,26 @@ class Checkpoints:
         """Write a checkpoint after an update if it is time for one; called by all.
 
         ``apart`` gives what clients on this rank train apart from each other.  Raises Stopped once
-        it is written, where a rank was asked to end.
+        it is written, where a rank was asked to end, and Slowed where a new plan is due.
         """
         if not self.every:
             return
         enough = time.monotonic() - self._at >= self._settings.seconds
         due, asked = agree(self._opened.transport, [enough, self.stopping.asked()])
+        written = False
         if due or asked:
             noted = {"run": self._run, "journal": self.journal.noted(), **facts}
             state = _state(self._opened, here, position.done, apart())
-            self._write(state, position, noted)
+            written = self._write(state, position, noted)
+        if due and written and not asked:
+            self.pace.look(here.phase, position.done)
         if asked:
             self.journal.status.state("stopped")
             done, whole = position.done, facts["extent"]["updates"]
             where = f"mpiedge train ... --resume {self._folder.parent}"
             raise Stopped(f"stopped after update {done} of {whole}; go on: {where}", 128 + asked)
 
-    def _write(self, state: State, position: Position, facts: Facts) -> None:
+    def _write(self, state: State, position: Position, facts: Facts) -> bool:
         transport = self._opened.transport
         place = (position.done, transport.rank, transport.size)
         content = packed(state, {**facts, **position._asdict()})
@@ -97,6 +103,7 @@ class Checkpoints:
             keep_last(self._folder, self._settings.keep)
             self.journal.status.checkpoint(position.done)
         self._at = time.monotonic()
+        return not failed
 
     def _copied(self, content: bytes, done: int) -> str | None:
         """Give this rank's part to the next one, and keep that of the one before."""

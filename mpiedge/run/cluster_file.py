@@ -30,8 +30,9 @@ from mpiedge.plan.cost import Link
 from mpiedge.settings import setting
 
 _GIB, _MEGABIT = 2**30, 1e6 / 8
-_SECTIONS = ("device", "link", "model", "scale")
+_SECTIONS = ("device", "link", "model", "scale", "made")
 _PASSES = ("forward", "backward")
+_TIMES = {*_PASSES, "replay", "update"}
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Model:
     width: int = setting(0, "of its hidden states", least=0)
     dtype: str = setting("float32", "model.dtype")
     adapter: str = setting("lora", "adapter.kind")
+    tokens: int = setting(0, "of an ordinary micro-batch; 0: not known", least=0)
 
 
 def open_cluster(
@@ -128,21 +130,37 @@ def _timed(layers: Any, number: int, where: str) -> dict[str, Passes]:
     """Measured seconds by kind of layer: of each pass its start and what a token takes."""
     found = {}
     for kind, passes in layers.items() if isinstance(layers, dict) else ():
-        pairs = [passes.get(name) for name in _PASSES] if isinstance(passes, dict) else [None]
-        if kind not in KINDS or not all(map(_is_pace, pairs)):
+        if kind not in KINDS or not _are_times(passes):
             raise BadInput(
                 f"{where}: device {number}, layers.{kind} is {passes}; name a kind of layer "
-                f"({', '.join(KINDS)}) with forward and backward = [start, each token], in "
-                f"seconds, 0 or more"
+                f"({', '.join(KINDS)}) with forward and backward = [start, each token], and if "
+                f"known replay and update, in seconds, 0 or more"
             )
-        found[kind] = Passes(*(Pace(*map(float, pair or ())) for pair in pairs))
+        found[kind] = Passes(
+            forward=Pace(*map(float, passes["forward"])),
+            backward=Pace(*map(float, passes["backward"])),
+            replay=Pace(*map(float, passes["replay"])) if "replay" in passes else None,
+            update=float(passes.get("update", 0.0)),
+        )
     return found
+
+
+def _are_times(passes: Any) -> bool:
+    """Whether a layer's entry is as it should be."""
+    if not isinstance(passes, dict) or not set(_PASSES) <= passes.keys() <= _TIMES:
+        return False
+    paces = (passes.get(name, [0, 0]) for name in (*_PASSES, "replay"))
+    return all(map(_is_pace, paces)) and _is_time(passes.get("update", 0))
 
 
 def _is_pace(pair: Any) -> bool:
     if not isinstance(pair, list) or len(pair) != len(Pace._fields):
         return False
-    return all(isinstance(x, int | float) and isfinite(x) and x >= 0 for x in pair)
+    return all(map(_is_time, pair))
+
+
+def _is_time(seconds: Any) -> bool:
+    return isinstance(seconds, int | float) and isfinite(seconds) and seconds >= 0
 
 
 def _check_speeds(members: Sequence[Member], model: Measured | None, where: str) -> None:
@@ -159,7 +177,7 @@ def _check_speeds(members: Sequence[Member], model: Measured | None, where: str)
                 f"[model]; give it gflops above 0"
             )
         if model is not None and not sum(
-            x for each in (one.layers or {}).values() for x in each[0]
+            x for each in (one.layers or {}).values() for x in each.forward
         ):
             raise BadInput(
                 f"{where}: device {number} ({one.name}) takes no time for any layer; profile it "

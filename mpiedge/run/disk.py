@@ -1,4 +1,4 @@
-"""How much of each rank's disk a run would take for what it keeps of a frozen model.
+"""How much of each rank's disk a run would take for what it keeps of a frozen model, and its time.
 
 The same numbers that a run checks before it begins, without opening a store.
 """
@@ -15,6 +15,29 @@ from mpiedge.strategy.registry import RECORDING
 from mpiedge.strategy.roles import SERVER
 from mpiedge.strategy.strategy import Phase, Source
 from mpiedge.task.task import Split
+
+
+def reading(
+    opened: Opened, phases: Sequence[Phase], stores: Sequence[Stored], stored: Mapping[int, int]
+) -> dict[int, float]:
+    """Seconds that each rank's disk takes for what it reads in an epoch, where its speed is known.
+
+    A side network's examples are read in parts by those that train on them, other stores as a
+    whole by whoever keeps them.
+    """
+    cluster, plan = opened.cluster, phases[-1].plan
+    if cluster is None:
+        return {}
+    sizes = dict(stored)
+    if stores:
+        train = stores[0]
+        whole = train.layout.total_bytes(train.counts, range(train.layout.layers))
+        routes = [{stage.rank for stage in plan.route(m)} for m in plan.micro_batches]
+        sizes = {
+            rank: whole * sum(rank in route for route in routes) // len(routes) for rank in stored
+        }
+    speeds = {rank: one.storage for rank, one in enumerate(cluster.members)}
+    return {rank: size / speeds[rank] for rank, size in sizes.items() if speeds[rank]}
 
 
 def split_stores(opened: Opened, one: Counted) -> tuple[Stored, ...]:

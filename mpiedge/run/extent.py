@@ -6,6 +6,7 @@ the examples.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from mpiedge.comm.values import collectively
@@ -31,6 +32,7 @@ class Counted(NamedTuple):
     sizes: tuple[int, ...]  # examples of each client; empty where there are none
     tokens: tuple[Counts, ...]  # of each training example
     filling: float  # tokens of a micro-batch, padding and all, in parts of the most there can be
+    fullest: float  # the same of the longest examples together
 
 
 def counted(opened: Opened) -> Counted:
@@ -48,7 +50,7 @@ def counted(opened: Opened) -> Counted:
     one = order_of(opened, found.lengths)
     rows = [[tokens[i] for i in batch or (0,)] for batch in _epoch(one, range(clock.epoch))]
     extent = _extent(clock, training, clock.examples)
-    return Counted(clock, extent, (), tokens, _filling(opened, rows))
+    return Counted(clock, extent, (), tokens, _filling(opened, rows), _fullest(opened, tokens))
 
 
 def clock_of(training: TrainingSettings, examples: int) -> Clock:
@@ -107,7 +109,7 @@ def _of_clients(opened: Opened) -> Counted:
     tokens = {client: tuple(map(Counts, each)) for client, each in sorted(clients.tokens.items())}
     rows = _clients_rows(training, clients.lengths, tokens, extent.micro_batches)
     every = tuple(one for client in tokens for one in tokens[client])
-    return Counted(clock, extent, sizes, every, _filling(opened, rows))
+    return Counted(clock, extent, sizes, every, _filling(opened, rows), _fullest(opened, every))
 
 
 def _clients_rows(
@@ -131,14 +133,28 @@ def _epoch(order: Order, batches: range) -> Iterable[Batch]:
 
 
 def _filling(opened: Opened, rows: Sequence[Sequence[Counts]]) -> float:
+    """Tokens of an ordinary micro-batch, in parts of the most that the settings allow."""
+    return sum(map(partial(_padded, opened), rows)) / len(rows) / _most(opened)
+
+
+def _fullest(opened: Opened, examples: Sequence[Counts]) -> float:
+    """The same of the longest examples together, which no micro-batch exceeds."""
+    size = opened.settings.training.micro_batch_size
+    longest = Counts(max(c.source for c in examples), max(c.target for c in examples))
+    return min(1.0, _padded(opened, [longest] * size) / _most(opened))
+
+
+def _padded(opened: Opened, examples: Sequence[Counts]) -> int:
+    """Tokens of a micro-batch, padding and all."""
+    decodes = opened.purpose is Purpose.SEQ2SEQ
+    source = max(c.source for c in examples)
+    return len(examples) * (source + decodes * max(c.target for c in examples))
+
+
+def _most(opened: Opened) -> int:
     task, size = opened.settings.task, opened.settings.training.micro_batch_size
     decodes = opened.purpose is Purpose.SEQ2SEQ
-    most = size * (task.max_length + (task.max_target_length if decodes else 0))
-    padded = [
-        len(each) * (max(c.source for c in each) + decodes * max(c.target for c in each))
-        for each in rows
-    ]
-    return sum(padded) / len(padded) / most
+    return size * (task.max_length + (task.max_target_length if decodes else 0))
 
 
 def _extent(clock: Clock, training: TrainingSettings, examples: int) -> Extent:

@@ -13,7 +13,7 @@ from mpiedge.plan.cost import CostModel, Device
 from mpiedge.plan.prediction import Amount, Memory, Way
 from mpiedge.run.clock import Clock
 from mpiedge.run.comparing import Round, as_values, first_round
-from mpiedge.run.disk import disk, split_stores
+from mpiedge.run.disk import disk, reading, split_stores
 from mpiedge.run.extent import Counted, counted
 from mpiedge.run.foreseen_rounds import foreseen_rounds
 from mpiedge.run.opening import Opened
@@ -21,6 +21,7 @@ from mpiedge.run.planning import cost_of, plan_run
 from mpiedge.strategy.feeding import fed
 from mpiedge.strategy.forecast import NOTHING, Costs, Epoch, Forecast, forecast
 from mpiedge.strategy.layout import layout
+from mpiedge.strategy.reading import behind_disks
 from mpiedge.strategy.roles import roles
 from mpiedge.strategy.strategy import Phase, layers_of
 
@@ -100,7 +101,7 @@ def _foreseen(
     opened: Opened, one: Counted, phases: tuple[Phase, ...], stores: Sequence[Any]
 ) -> Foresight:
     cost, clock = cost_of(opened), one.clock
-    costs = Costs(usual(cost, one.filling), cost)
+    costs = Costs(usual(cost, one.filling), usual(cost, one.fullest))
     round_ = None
     if phases[0].rounds:
         size, clients = one.extent.micro_batches, len(one.sizes)
@@ -111,6 +112,7 @@ def _foreseen(
         found = forecast(phases, costs, clock.epoch)
         found = fed(found, phases, costs, _examples(opened, one))
     stored = disk(opened, phases, stores, one.tokens)
+    found = behind_disks(found, phases, clock.epoch, reading(opened, phases, stores, stored))
     seats = tuple(
         Seat(
             rank=rank,

@@ -26,6 +26,7 @@ class Forward:
 
     def __init__(self, opened: Opened, here: Entered, pool: Pool) -> None:
         self._task, self._here, self._pool = opened.task, here, pool
+        self._telemetry = opened.transport.telemetry
         self._spans = opened.spans
         # Also before anything is trained here, nothing frozen may drop out.
         here.shard.still = here.phase.plan.still
@@ -62,6 +63,7 @@ class Forward:
             hidden: Tensor = shard(moved, layers, entries).hidden.cpu()
         end = time.perf_counter()
         self._here.engine.busy += end - start
+        self._telemetry.examples += len(x.mask)
         if self._spans is not None:
             first, last = layers.start, layers.stop - 1
             self._spans.note(Noted(Doing.FRONT, start, end, first=first, last=last))

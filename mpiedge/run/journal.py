@@ -1,25 +1,30 @@
 """What happened in a run so far, as rank 0 tells it to the user and to the output directory."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mpiedge.comm.ledger import Traffic
 from mpiedge.run.clock import Clock
+from mpiedge.run.devices import Devices
 from mpiedge.run.output import Output
 from mpiedge.run.progress import Progress, Step
+from mpiedge.run.reporting import Report
 from mpiedge.run.status import Status
 
 
 class Journal:
     """Keeps the record; on ranks other than 0 it has no output and a silent progress."""
 
-    def __init__(self, output: Output | None, progress: Progress) -> None:
-        self.output, self._progress = output, progress
+    def __init__(
+        self, output: Output | None, progress: Progress, reports: Sequence[Report] = ()
+    ) -> None:
+        self.output, self._progress, self.reports = output, progress, reports
         self.status = Status(output.folder if output else None)
         self._started = time.monotonic()
         self._seconds = self._paused = 0.0
         self._examples = 0
+        self._refused = False
         self.epochs: list[dict[str, float]] = []
         self.scores: dict[str, float] = {}
         self.caching: dict[str, float] = {}
@@ -27,6 +32,11 @@ class Journal:
         """What this rank sent to evaluate."""
         self.facts: dict[str, Any] = {}
         """More that the result is to say."""
+
+    def watch(self, devices: Devices) -> None:
+        """Show how the devices fare."""
+        self._progress.watch(devices.look)
+        self.status.watch(devices.look)
 
     def say(self, line: str) -> None:
         """A sentence for the user."""
@@ -62,6 +72,8 @@ class Journal:
         )
         self._progress.step(at)
         self.status.step(at)
+        for report in self.reports:
+            report.step(at, rate, passed)
         values = {"step": at.step, "epoch": at.epoch, "loss": loss, "learning_rate": rate}
         self._line({**values, "seconds": round(passed, 3)})
 
@@ -87,8 +99,9 @@ class Journal:
         self._paused += took
         self.scores = dict(scores)
         self._line({"step": step, "epoch": step / clock.epoch, "evaluation": self.scores})
-        words = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
-        self.say(f"evaluation after step {step}: {words}")
+        self._progress.evaluated(step, self.scores)
+        for report in self.reports:
+            report.evaluated(step, self.scores)
 
     def paused(self, seconds: float) -> None:
         """Something else than training took so long."""
@@ -112,9 +125,22 @@ class Journal:
         if self.output is not None:
             caching = {"caching": self.caching} if self.caching else {}
             told = {"metrics": self.scores, "epochs": self.epochs, **caching, **self.facts}
-            self.output.result({**told, **values})
+            with self.output.saving():
+                self.output.result({**told, **values})
         self.status.state("finished")
 
+    def close(self) -> None:
+        """Nothing more is to come, however the run ended."""
+        self._progress.close()
+        for report in self.reports:
+            report.close()
+
     def _line(self, values: Mapping[str, Any]) -> None:
-        if self.output is not None:
+        if self.output is None:
+            return
+        try:
             self.output.line(dict(values))
+        except OSError as error:
+            if not self._refused:
+                self.say(f"metrics.jsonl takes no more ({error.strerror}); its lines wait for room")
+            self._refused = True

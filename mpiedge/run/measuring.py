@@ -1,8 +1,8 @@
 """How long this rank's device takes for one layer of each kind, and how fast its disk reads.
 
 Layers of one kind are alike, so one of each is loaded and timed, whatever the model's depth.
-Seconds are fitted as a start and so much for each token (our design), over micro-batches of
-several sizes.
+Seconds are fitted as a start and so much for each token (our design), over micro-batches of the
+lengths that the run's examples have.
 """
 
 import os
@@ -10,25 +10,29 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from mpiedge.comm.threads import alone
 from mpiedge.model.activation import Activation, entrance
 from mpiedge.model.load import load
 from mpiedge.model.purpose import Purpose
-from mpiedge.model.shard import Shard
 from mpiedge.pipeline.feed import entries_of
+from mpiedge.pipeline.optimize import Update
 from mpiedge.plan.cluster import Pace, Passes, kinds_of
+from mpiedge.plan.partition import PartitionPlan, Stage
 from mpiedge.run.opening import Opened
 from mpiedge.run.planning import row_of
+from mpiedge.run.stopwatch import Stopwatch
+from mpiedge.store.layout import Counts
 from mpiedge.task.task import Inputs
 
-_RUNS = 5  # of which the median counts, after one that does not
-_PARTS = (1, 2, 8)  # of the greatest length; examples are often much shorter
+_QUANTILES = (0.1, 0.5, 0.9, 1.0)  # of the examples' lengths
 _FILE = 32 * 2**20  # bytes that are read from the disk
 
 Size = tuple[int, ...]
@@ -41,38 +45,53 @@ class _Timed(NamedTuple):
     tokens: int
     forward: float  # seconds
     backward: float
+    replay: float  # of the forward pass when the model's part of it is read back
 
 
-def layer_times(opened: Opened) -> dict[str, Passes]:
-    """Forward and backward seconds of each kind of layer in the run's model, on its device."""
+def layer_times(opened: Opened, timed: Sequence[Size]) -> dict[str, Passes]:
+    """Seconds of each kind of layer in the run's model, on its device.
+
+    Those of the passes are fitted over micro-batches of the ``timed`` sizes.
+    """
     blueprint = opened.blueprint
     kinds = kinds_of(blueprint.num_layers, blueprint.bridge)
     chosen = {kind: kinds.index(kind) for kind in dict.fromkeys(kinds)}
     seed = opened.settings.training.seed
     shard = load(blueprint, chosen.values(), opened.device, tuned=opened.tuned, seed=seed)
     shard.train()
+    clock = Stopwatch(shard)
     found: dict[str, list[_Timed]] = {kind: [] for kind in chosen}
-    for size in sizes(opened):
+    for size in timed:
         tokens = row_of(opened, size).tokens
-        for kind, forward, backward in _chain(opened, shard, chosen, size):
-            found[kind].append(_Timed(tokens[chosen[kind]], forward, backward))
+        for kind, *seconds in _chain(opened, clock, chosen, size):
+            found[kind].append(_Timed(tokens[chosen[kind]], *seconds))
     return {
         kind: Passes(
-            fitted([one.tokens for one in each], [one.forward for one in each]),
-            fitted([one.tokens for one in each], [one.backward for one in each]),
+            forward=_line(each, [one.forward for one in each]),
+            backward=_line(each, [one.backward for one in each]),
+            replay=_line(each, [one.replay for one in each]),
+            update=_update(opened, clock, chosen[kind]),
         )
         for kind, each in found.items()
     }
 
 
-def sizes(opened: Opened) -> list[Size]:
-    """The micro-batches that are timed: the largest, shorter ones, and one row of it."""
-    task, training = opened.settings.task, opened.settings.training
+def _line(timed: Sequence[_Timed], seconds: Sequence[float]) -> Pace:
+    return fitted([one.tokens for one in timed], seconds)
+
+
+def sizes(opened: Opened, examples: Sequence[Counts]) -> list[Size]:
+    """The micro-batches that are timed: of examples from short to long, and one row of them.
+
+    Times of much longer ones would say little: what a pass takes is no line over all lengths.
+    """
+    training, decodes = opened.settings.training, opened.purpose is Purpose.SEQ2SEQ
     rows = training.micro_batch_size or training.batch_size
-    target = (task.max_target_length,) if opened.purpose is Purpose.SEQ2SEQ else ()
-    lengths = (task.max_length, *target)
-    every = [(rows, *(max(1, length // part) for length in lengths)) for part in _PARTS]
-    return list(dict.fromkeys([*every, (1, *lengths)]))
+    columns = [[one.source for one in examples]]
+    columns += [[one.target for one in examples]] if decodes else []
+    each = [np.quantile(column, _QUANTILES, method="nearest").tolist() for column in columns]
+    lengths = list(zip(*each, strict=True))
+    return list(dict.fromkeys([*((rows, *one) for one in lengths), (1, *lengths[-2])]))
 
 
 def fitted(tokens: Sequence[float], seconds: Sequence[float]) -> Pace:
@@ -108,10 +127,13 @@ def read_speed(folder: Path) -> float:
 
 
 def _chain(
-    opened: Opened, shard: Shard, chosen: dict[str, int], size: Size
-) -> list[tuple[str, float, float]]:
-    """Each kind's layer in the order of the model, given what the one before has made."""
-    inputs = _inputs(opened, size)
+    opened: Opened, clock: Stopwatch, chosen: dict[str, int], size: Size
+) -> list[tuple[str, float, float, float]]:
+    """Each kind's layer in the order of the model, given what the one before has made.
+
+    Seconds of its forward pass, its backward pass, and its forward pass in a replay.
+    """
+    inputs, shard = _inputs(opened, size), clock.shard
     bridge = opened.blueprint.bridge
     entries = {
         layer: tuple(tensor.to(shard.device) for tensor in entry)
@@ -120,23 +142,39 @@ def _chain(
     x, found = entrance(inputs.mask.to(shard.device)), []
     for kind, layer in chosen.items():
         part = range(layer, layer + 1)
-
-        def run(x: Activation = x, part: range = part) -> Activation:
+        with torch.no_grad():
+            forward = clock.seconds(partial(shard, x, part, entries))
             y: Activation = shard(x, part, entries)
-            return y
-
-        def both(x: Activation = x, part: range = part, kind: str = kind) -> None:
-            y = shard(_open(x), part, entries)
-            made = y.side if y.side.numel() and kind != "head" else y.hidden
-            if made.requires_grad:
-                made.float().sum().backward()
-
-        with torch.no_grad():
-            forward = _seconds(shard, run)
-        found.append((kind, forward, max(0.0, _seconds(shard, both) - forward)))
-        with torch.no_grad():
-            x = run()
+        beside = y.side.numel() > 0 and kind != "head"
+        kept = y.hidden if beside else None
+        replay, both = _alone(clock, partial(shard, layers=part, entries=entries), x, kept)
+        replay = replay if beside else forward
+        found.append((kind, forward, max(0.0, both - replay), replay))
+        x = y
     return found
+
+
+def _alone(
+    clock: Stopwatch, layer: Callable[..., Activation], x: Activation, kept: Tensor | None
+) -> tuple[float, float]:
+    """Seconds of a layer's forward pass, and of both passes; with ``kept`` those in a replay."""
+
+    def read(_: int, masked: Activation, __: object) -> Activation:
+        assert kept is not None
+        return masked._replace(hidden=kept)
+
+    backbone = None if kept is None else read
+
+    def both() -> None:
+        y = layer(_open(x), backbone=backbone)
+        made = y.hidden if kept is None else y.side
+        if made.requires_grad:
+            torch.autograd.backward([made.float().sum()])
+
+    model = kept is None
+    with torch.no_grad():
+        forward = clock.seconds(partial(layer, x, backbone=backbone), model=model)
+    return forward, clock.seconds(both, model=model)
 
 
 def _open(x: Activation) -> Activation:
@@ -167,14 +205,19 @@ def _inputs(opened: Opened, size: Size) -> Inputs:
     )
 
 
-def _seconds(shard: Shard, work: Callable[[], object]) -> float:
-    """The median of some runs; a device that works beside the program is waited for."""
-    found = []
-    for _ in range(1 + _RUNS):
-        start = time.perf_counter()
-        work()
-        if shard.device.type == "cuda":
-            torch.cuda.synchronize(shard.device)
-        found.append(time.perf_counter() - start)
-        shard.zero_grad(set_to_none=True)
-    return median(found[1:])
+def _update(opened: Opened, clock: Stopwatch, layer: int) -> float:
+    """Seconds of an optimizer step for what is tuned of a layer, with the clipping before it."""
+    names = opened.blueprint.parameters(layer).keys()
+    tuned = {n: p for n, p in clock.shard.tuned_parameters().items() if n in names}
+    if not tuned:
+        return 0.0
+    stage = Stage(0, range(layer, layer + 1), frozenset([layer]))
+    plan = PartitionPlan(((stage,),), (0,))
+    update = Update(alone(1.0), clock.shard, opened.settings.training, steps=1)
+
+    def work() -> None:
+        for parameter in tuned.values():
+            parameter.grad = torch.zeros_like(parameter)
+        update(plan, 0)
+
+    return clock.seconds(work, model=False)

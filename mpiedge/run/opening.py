@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import torch
 
-from mpiedge import __version__
 from mpiedge.cgroup import usable_memory
 from mpiedge.comm.transport import Transport
 from mpiedge.comm.values import agree, check_same, check_same_values, collectively, decided, gather
@@ -35,6 +34,7 @@ from mpiedge.task.labels import united
 from mpiedge.task.opening import label_names, open_task
 from mpiedge.task.registry import recipe
 from mpiedge.task.task import Task
+from mpiedge.version import VERSION
 
 
 class Host(NamedTuple):
@@ -62,6 +62,8 @@ class Opened:
     cluster: Cluster | None = None  # what is known of the devices, where a profile says it
     spans: Spans | None = None  # where what happens is kept, in a run that is recorded
     decoder_start: int | None = None  # a decoder's first token, where the model has one apart
+    slowness: tuple[float, ...] = ()  # by rank, how many times slower it was than known before
+    replanned: int = 0  # how often the work was laid out anew for that
 
     @property
     def host(self) -> Host:
@@ -81,7 +83,7 @@ def open_run(settings: RunSettings, transport: Transport, beside: Path = Path())
 
     Paths that are not found from the current folder are looked for in ``beside``.
     """
-    check_same(transport, "the version of mpiedge", __version__, "install one version everywhere")
+    check_same(transport, "the version of mpiedge", VERSION, "install one version everywhere")
     check_same_values(transport, flat(settings), "give every rank the same run file")
     settings, hosts = located(settings, beside), _hosts(transport)
     torch.set_num_threads(settings.training.threads or _threads(hosts[transport.rank]))

@@ -4,14 +4,18 @@
 them ``adapter/``, which the export writes, and ``status.json``.
 """
 
+import errno
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from math import inf
 from pathlib import Path
 from typing import Any
 
-from mpiedge.errors import BadInput
+from safetensors import SafetensorError
+
+from mpiedge.errors import BadInput, NotWritten
 
 
 class Output:
@@ -19,6 +23,7 @@ class Output:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self._steps = folder, folder / "metrics.jsonl"
+        self._waiting = b""
         for place in (folder, self.adapter):
             _check_writable(place)
         if self._steps.is_dir():
@@ -42,6 +47,7 @@ class Output:
             raise _unwritable(self.folder, error.strerror) from None
         (self.folder / "result.json").unlink(missing_ok=True)
         replace_text(self._steps, "")
+        self._waiting = b""
         replace_text(self.folder / "run.toml", text)
 
     def go_on(self, text: str, done: int) -> None:
@@ -53,9 +59,28 @@ class Output:
         replace_text(self.folder / "run.toml", text)
 
     def line(self, values: dict[str, Any]) -> None:
-        """One line of ``metrics.jsonl``."""
-        with self._steps.open("a", encoding="utf-8") as steps:
-            steps.write(json.dumps(values) + "\n")
+        """One line of ``metrics.jsonl``; raises OSError.
+
+        What a full disk did not take is written with a later line.
+        """
+        self._waiting += f"{json.dumps(values)}\n".encode()
+        with self._steps.open("ab", buffering=0) as steps:
+            written = steps.write(self._waiting)
+        self._waiting = self._waiting[written:]
+        if self._waiting:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Around writing the result; raises NotWritten where the disk refuses it."""
+        try:
+            yield
+        except (OSError, SafetensorError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise NotWritten(
+                f"the result cannot be written to {self.folder} ({why}); make room there and go on "
+                f"from the last checkpoint: mpiedge train ... --resume {self.folder}"
+            ) from error
 
     def result(self, values: dict[str, Any]) -> None:
         """Write ``result.json``: the last thing a run does."""

@@ -10,6 +10,7 @@ from mpiedge.model.purpose import Purpose
 from mpiedge.pipeline.settings import TrainingSettings
 from mpiedge.plan.cluster import Member, Row, applied, kinds_of
 from mpiedge.plan.cost import CostModel
+from mpiedge.plan.slowness import slowed
 from mpiedge.run.estimate import SPEED, estimate
 from mpiedge.run.opening import Opened
 from mpiedge.strategy.registry import strategy
@@ -122,10 +123,10 @@ def cost_of(opened: Opened) -> CostModel:
     target = (task.max_target_length,) if opened.purpose is Purpose.SEQ2SEQ else ()
     tokens = (settings.training.micro_batch_size, task.max_length, *target)
     cost = estimate(opened.blueprint, opened.tuned, tokens, memory, settings.strategy.speeds)
-    if opened.cluster is None:
-        return cost
-    _check_cluster(opened, opened.cluster.members)
-    return applied(cost, opened.cluster, row_of(opened, tokens), SPEED)
+    if opened.cluster is not None:
+        _check_cluster(opened, opened.cluster.members)
+        cost = applied(cost, opened.cluster, row_of(opened, tokens), SPEED)
+    return slowed(cost, opened.slowness)
 
 
 def row_of(opened: Opened, tokens: Sequence[int]) -> Row:

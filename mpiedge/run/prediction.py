@@ -25,6 +25,9 @@ Answer = dict[str, str | float]
 class _Logits:
     """An objective that keeps the logits: all of a row, or of its last token."""
 
+    def judged(self, labels: Tensor) -> None:
+        return None
+
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         raise NotImplementedError("a prediction trains nothing")
 

@@ -1,14 +1,22 @@
-"""How a run tells, on rank 0, how far it is: one live line in a terminal, plain lines elsewhere."""
+"""How a run tells, on rank 0, how far it is: drawn anew in a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from rich.console import Console
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.live import Live
+from rich.table import Table
 from rich.text import Text
 
+from mpiedge.run.devices import Device
+
 _PLAIN_EVERY = 10.0  # seconds between plain lines
+_SEVERAL = 2  # ranks; a single one has no line of its own
+_SIDES: tuple[JustifyMethod, ...] = ("left", "left", "left", "left", "right", "right", "right")
+
+Scores = Mapping[str, float]
+Look = Callable[[], Sequence[Device]]
 
 
 class Step(NamedTuple):
@@ -33,11 +41,17 @@ class Step(NamedTuple):
 class Progress(Protocol):
     """Where steps and sentences are shown."""
 
+    def watch(self, look: Look) -> None:
+        """This is how the devices fare, whenever one looks."""
+
     def step(self, step: Step) -> None:
         """An update is done."""
 
     def say(self, line: str) -> None:
         """A sentence that stays."""
+
+    def evaluated(self, step: int, scores: Scores) -> None:
+        """After so many updates the model scored this."""
 
     def close(self) -> None:
         """Nothing more is to come."""
@@ -46,34 +60,66 @@ class Progress(Protocol):
 class Silent:
     """Ranks other than 0 show nothing."""
 
+    def watch(self, look: Look) -> None:
+        """Nothing."""
+
     def step(self, step: Step) -> None:
         """Nothing."""
 
     def say(self, line: str) -> None:
         """Nothing."""
 
+    def evaluated(self, step: int, scores: Scores) -> None:
+        """Nothing."""
+
     def close(self) -> None:
         """Nothing."""
 
 
-class LiveLine:
-    """One line that is drawn anew, for a terminal."""
+class LiveView:
+    """A line for the run and one for each of its devices, drawn anew, for a terminal."""
 
     def __init__(self, console: Console) -> None:
-        self._live = Live(console=console, refresh_per_second=4, transient=True)
+        self._step = ""
+        self._look: Look = tuple
+        self._live = Live(
+            console=console,
+            refresh_per_second=4,
+            transient=True,
+            get_renderable=self._drawn,
+        )
         self._live.start()
+
+    def watch(self, look: Look) -> None:
+        """Draw what one sees there, too."""
+        self._look = look
 
     def step(self, step: Step) -> None:
         """Draw the line anew."""
-        self._live.update(Text(str(step)))
+        self._step = str(step)
 
     def say(self, line: str) -> None:
         """Print above the line."""
         self._live.console.print(line, highlight=False, markup=False)
 
+    def evaluated(self, step: int, scores: Scores) -> None:
+        """Print the scores above the line."""
+        self.say(_in_words(step, scores))
+
     def close(self) -> None:
         """Leave the terminal as it was."""
         self._live.stop()
+
+    def _drawn(self) -> RenderableType:
+        devices = self._look()
+        if len(devices) < _SEVERAL:
+            return Text(self._step)
+        table = Table.grid(padding=(0, 2), pad_edge=False)
+        for side in _SIDES:
+            table.add_column(justify=side, no_wrap=True, overflow="ellipsis")
+        for device in devices:
+            table.add_row(*map(Text, device.cells()))
+        return Group(Text(self._step), table)
 
 
 class PlainLines:
@@ -83,6 +129,9 @@ class PlainLines:
         self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._write, self._clock, self._last = write, clock, -_PLAIN_EVERY
+
+    def watch(self, look: Look) -> None:
+        """Nothing: lines are of the run as a whole."""
 
     def step(self, step: Step) -> None:
         """A line when the last one is old enough, and at the very end."""
@@ -95,12 +144,21 @@ class PlainLines:
         """The sentence."""
         self._write(line)
 
+    def evaluated(self, step: int, scores: Scores) -> None:
+        """The scores."""
+        self.say(_in_words(step, scores))
+
     def close(self) -> None:
         """Nothing."""
+
+
+def _in_words(step: int, scores: Scores) -> str:
+    words = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
+    return f"evaluation after step {step}: {words}"
 
 
 def shown_on(console: Console) -> Progress:
     """What suits a console."""
     if console.is_terminal:
-        return LiveLine(console)
+        return LiveView(console)
     return PlainLines(lambda line: console.print(line, highlight=False, markup=False))

@@ -39,7 +39,14 @@ _FREE = frozenset(
         "credits",
         "replay",
     )
-) | {"training.threads", "model.name", "task.data", "task.client_files", "task.target_tokenizer"}
+) | {
+    "training.threads",
+    "training.report_to",
+    "model.name",
+    "task.data",
+    "task.client_files",
+    "task.target_tokenizer",
+}
 """Settings that decide where and how fast something is computed, or where a file lies."""
 
 _NOTED = frozenset(

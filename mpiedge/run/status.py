@@ -6,10 +6,12 @@ leaves its last one, so ``time`` says whether somebody still writes.
 
 import contextlib
 import time
+from collections.abc import Callable, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from mpiedge.run.devices import Device
 from mpiedge.run.output import write_json
 from mpiedge.run.progress import Step
 
@@ -25,12 +27,17 @@ class Status:
         self._values: dict[str, Any] = {"state": "", "checkpoint": None}
         self._written = 0.0
         self._open = False
+        self._look: Callable[[], Sequence[Device]] = tuple
 
     def begin(self, ranks: int, checkpoint: int | None = None) -> None:
         """The output directory is the run's from here on; it goes on from a checkpoint, or anew."""
         self._open = True
         self._values.update(ranks=ranks, checkpoint=checkpoint)
         self.state("training")
+
+    def watch(self, look: Callable[[], Sequence[Device]]) -> None:
+        """This is how the devices fare, whenever one looks."""
+        self._look = look
 
     def phase(self, number: int, count: int) -> None:
         """The run is in phase ``number``, from 1."""
@@ -68,5 +75,7 @@ class Status:
         if self._path is None or not self._open:
             return
         self._written = time.monotonic()
+        devices = [device.values() for device in self._look()]
+        told = {"devices": devices} if devices else {}
         with contextlib.suppress(OSError):  # a full disk ends no run
-            write_json(self._path, {**self._values, "time": time.time()})
+            write_json(self._path, {**self._values, **told, "time": time.time()})

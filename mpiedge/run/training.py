@@ -7,7 +7,6 @@ from pathlib import Path
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from mpiedge import __version__
 from mpiedge.comm.ledger import both, without
 from mpiedge.comm.values import agree, collectively, gather
 from mpiedge.config import RunSettings, to_toml
@@ -21,18 +20,23 @@ from mpiedge.run.backbones import backbones, evaluation_visits
 from mpiedge.run.checkpoints import Checkpoints, check_extent, facts_of
 from mpiedge.run.collecting import collect
 from mpiedge.run.completing import complete
+from mpiedge.run.devices import Devices
+from mpiedge.run.energy import Meter
 from mpiedge.run.evaluation import Evaluation, laid, observe, validation_of
 from mpiedge.run.first_values import first_values
 from mpiedge.run.given import Given
+from mpiedge.run.holding import holding, larger
 from mpiedge.run.journal import Journal
 from mpiedge.run.losses import Losses
 from mpiedge.run.opening import Opened
 from mpiedge.run.phases import Entered, begin, follow, refresh, resume
+from mpiedge.run.power import sensors
 from mpiedge.run.preparing import Prepared, prepare
 from mpiedge.run.resuming import Position, Resumed
 from mpiedge.run.sources import sources
 from mpiedge.run.usage import links, peak_resident, usage
 from mpiedge.strategy.strategy import Phase, Source, layers_of
+from mpiedge.version import VERSION
 
 
 def train(opened: Opened, checkpoints: Checkpoints, resumed: Resumed | None = None) -> None:
@@ -42,19 +46,26 @@ def train(opened: Opened, checkpoints: Checkpoints, resumed: Resumed | None = No
     if resumed is not None:
         collectively(opened.transport, lambda: check_extent(run, resumed))
         run = replace(run, resumed=resumed)
-    with run.kept():
+    with run.kept(), Meter(sensors() if opened.host.place == 0 else ()) as meter:
+        held: dict[str, int] = {}
+        devices = Devices(opened.transport.telemetry, [host.name for host in opened.hosts])
+        if journal.output is not None:
+            journal.watch(devices)
         here, position = None, resumed.position if resumed else Position()
         done, level, losses = position.done, position.level, list(position.losses)
         for number, (phase, end) in enumerate(zip(run.phases, _ends(run), strict=True), start=1):
             journal.status.phase(number, len(run.phases))
+            devices.hold({r: layers_of(phase, r) for r in range(opened.transport.size)})
             if phase.level >= level and done < end:
                 here = _enter(run, phase, done, here or resumed, checkpoints)
                 done, level = _work(run, here, range(done, end), losses, checkpoints)
                 if level > phase.level:
                     losses.clear()
+            if here is not None:
+                held = larger(held, holding(here))
         assert here is not None
         journal.scores.update(answer_match(run, here))
-        _finish(run, here, journal, bare)
+        _finish(run, here, journal, {"program": bare, **held}, meter)
 
 
 def _ends(run: Prepared) -> list[int]:
@@ -112,7 +123,9 @@ def _work(
             start = time.monotonic()
             if portion.start > updates.start:
                 here.turns.cross(phase.plan, portion.start)
+            before = here.busy
             losses += _update(run, here, portion, given, journal)
+            checkpoints.pace.computed(here.busy - before, len(portion))
             journal.trained(clock, portion.stop, time.monotonic() - start)
             if clock.evaluates(portion.stop):
                 start, sent = time.monotonic(), run.opened.transport.ledger.sent()
@@ -185,6 +198,8 @@ def _begin_output(opened: Opened, checkpoints: Checkpoints) -> None:
             journal.say(f"replacing the result in {journal.output.folder}")
         journal.output.run_file(to_toml(_resolved(opened)))
         journal.status.begin(opened.transport.size)
+        for report in journal.reports:
+            report.begin(0)
 
 
 def _go_on(run: Prepared, resumed: Resumed, journal: Journal) -> None:
@@ -194,6 +209,8 @@ def _go_on(run: Prepared, resumed: Resumed, journal: Journal) -> None:
     if journal.output is not None:
         journal.output.go_on(to_toml(_resolved(run.opened)), done)
         journal.status.begin(run.opened.transport.size, done)
+        for report in journal.reports:
+            report.begin(done)
     journal.say(f"going on after update {done} of {clock.steps}")
 
 
@@ -204,13 +221,18 @@ def _resolved(opened: Opened) -> RunSettings:
     return replace(opened.settings, task=task)
 
 
-def _finish(run: Prepared, here: Entered, journal: Journal, bare: int) -> None:
+def _finish(
+    run: Prepared, here: Entered, journal: Journal, held: dict[str, int], meter: Meter
+) -> None:
     opened, transport = run.opened, run.opened.transport
     weights = collect(transport, here.shard, here.phase, run.clock.steps - 1, opened.tuned)
     if weights is not None and journal.output is not None:
-        _save(opened, weights, journal.output.adapter)
+        with journal.output.saving():
+            _save(opened, weights, journal.output.adapter)
     used = usage(transport, opened.device, here.busy)
-    used["bare_resident_bytes"] = bare
+    used["bare_resident_bytes"], used["memory_bytes"] = held["program"], held
+    if meter.what:
+        used["energy_joules"], used["energy_sensor"] = round(meter.joules(), 1), meter.what
     used["links"] = links(without(transport.ledger.sent(), journal.apart))
     used["host"] = opened.host.name
     used["memory_budget_bytes"] = opened.host.free_memory // opened.host.ranks
@@ -220,7 +242,7 @@ def _finish(run: Prepared, here: Entered, journal: Journal, bare: int) -> None:
     ranks = gather(transport, used)
     journal.finish(
         {
-            "mpiedge": __version__,
+            "mpiedge": VERSION,
             "model": opened.settings.model.name,
             "tuned_weights": sum(weight.numel() for weight in (weights or {}).values()),
             "steps": run.clock.steps,

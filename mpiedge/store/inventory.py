@@ -7,7 +7,7 @@ import re
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mpiedge.store import dropped
 from mpiedge.store.description import Description, description_of
@@ -39,6 +39,21 @@ class Stored(NamedTuple):
     def complete(self) -> bool:
         """Whether nothing would have to be recorded."""
         return bool(self.splits) and all(one.whole == one.examples for one in self.splits)
+
+
+def values(one: Stored) -> dict[str, Any]:
+    """A cache as plain values."""
+    about = one.description
+    return {
+        "key": one.home.name,
+        "folder": str(one.home),
+        "model": about and about.model,
+        "task": about and about.task,
+        "dtype": about and about.dtype,
+        "bytes": one.size,
+        "complete": one.complete,
+        "splits": [split._asdict() for split in one.splits],
+    }
 
 
 def homes(root: Path) -> list[Path]:

@@ -38,3 +38,12 @@ class CheckpointSettings:
         least=0,
     )
     keep: int = setting(2, "how many of the last checkpoints stay on the disk", least=1)
+    slow: float = setting(
+        3.0,
+        "at a checkpoint a rank is called slow that was so many times slower than planned, "
+        "compared with the others",
+        least=1.5,
+    )
+    replan: bool = setting(
+        False, "where a rank is slow, lay the work out anew and go on from the checkpoint"
+    )

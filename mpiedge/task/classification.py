@@ -63,6 +63,9 @@ class Classification:
         """A row is one term of the loss."""
         return 1
 
+    def judged(self, labels: Tensor) -> None:
+        """Every row has one label."""
+
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy, summed over the rows."""
         return functional.cross_entropy(logits.float(), labels, reduction="sum")

@@ -61,6 +61,9 @@ class Regression:
         """A row is one term of the loss."""
         return 1
 
+    def judged(self, labels: Tensor) -> None:
+        """Every row has one label."""
+
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Squared error, summed over the rows."""
         return self._errors(logits, labels).sum()

@@ -69,6 +69,10 @@ class Seq2Seq:
         """Tokens of the output."""
         return len(example.target) - example.target.count(IGNORED)
 
+    def judged(self, labels: Tensor) -> Tensor:
+        """The label tokens."""
+        return labels != IGNORED
+
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy, summed over the label tokens."""
         return token_loss(logits, labels)

@@ -73,6 +73,9 @@ class Task(Protocol):
     def units(self, example: Encoded) -> int:
         """How many terms of the loss an example adds."""
 
+    def judged(self, labels: Tensor) -> Tensor | None:
+        """Which positions have a label, [rows, length]; None where a row has one label."""
+
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss in float32, summed over the units."""
 

@@ -1,5 +1,6 @@
 """``mpiedge cache``: list, verify, remove."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,15 @@ def test_the_list(folder: Path) -> None:
     assert second.endswith("  incomplete")
     assert last.startswith("2 caches, ")
     assert last.endswith(f" in {folder}")
+
+
+def test_the_list_for_a_program(folder: Path) -> None:
+    text, code = said("list", "--json", folder=folder)
+    first, second = json.loads(text)
+    assert code == 0
+    assert (first["key"], first["model"], first["complete"]) == (NAMES[0], "bart", True)
+    assert first["splits"] == [{"name": "train", "whole": 12, "examples": 12}]
+    assert not second["complete"]
 
 
 def test_the_list_of_nothing(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from mpiedge.cli import group
 from mpiedge.cli.group import COMMANDS, Entry
 from mpiedge.errors import BadInput
 from mpiedge.launch import ended
+from mpiedge.trace import VARIABLE
 
 HEAVY = "{'torch', 'transformers', 'mpi4py', 'numpy', 'peft'}"
 
@@ -87,9 +88,12 @@ def test_a_command_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None
     assert "No such command 'nothing'" in capsys.readouterr().err
 
 
-def test_a_bug_is_shown_and_is_not_a_success(place: Path) -> None:
-    with pytest.raises(ZeroDivisionError):
-        program.main(["breaks"])
+def test_a_bug_is_shown_and_is_not_a_success(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(VARIABLE, "1")
+    assert program.main(["breaks"]) == 1
+    assert "ZeroDivisionError" in capsys.readouterr().err
     assert ended.read(place) == 1
 
 

@@ -59,3 +59,13 @@ def test_one_device_alone(folder: Path) -> None:
     said = mpiedge(folder, "profile", *run, "--set", "strategy.name=standalone")
     assert said.startswith("measured 1 device in ")
     assert parsed(path)["link"] == []
+    before = path.read_bytes()
+    again = mpiedge(folder, "profile", *run, "--set", "strategy.name=standalone")
+    assert again == f"{path} still holds; --max-age 0 measures again\n"
+    assert path.read_bytes() == before
+    words = ("--set", "strategy.name=standalone", "--set", "adapter.kind=full")
+    said = mpiedge(folder, "profile", *run, *words)
+    assert said.startswith(
+        f"{path} is measured again: it is of a model with adapter lora, and the run has full\n"
+    )
+    assert parsed(path)["model"]["adapter"] == "full"

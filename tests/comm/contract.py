@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mpiedge.comm.ledger import total
+from mpiedge.comm.telemetry import Telemetry
 from mpiedge.comm.transport import Kind, Tag, Transport
 from mpiedge.comm.values import agree, check_same, check_same_values, collectively, decided, gather
 from mpiedge.comm.wire import INLINE
@@ -241,6 +242,31 @@ def a_slow_peer_is_waited_for_by_a_group(transport: Transport) -> None:
     assert tensor.item() == 3
 
 
+def how_others_fare_is_known_on_rank_0(transport: Transport) -> None:
+    transport.telemetry.examples = 10 * transport.rank + 1
+    transport.send([torch.zeros(1000)], (transport.rank + 1) % 3, Tag(Kind.LOSS, 7))
+    transport.recv((transport.rank - 1) % 3, Tag(Kind.LOSS, 7))
+    if transport.rank == 0:
+        end, known = time.monotonic() + 30, transport.telemetry
+        while not all(_is_told(known, rank) for rank in range(3)):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert str(known.state(0)) == "computes"
+        assert str(known.state(1)) == "waits for rank 0"
+        for rank in (1, 2):
+            transport.send([], rank, Tag(Kind.LOSS, 8))
+    else:
+        transport.recv(0, Tag(Kind.LOSS, 8))
+
+
+def _is_told(known: Telemetry, rank: int) -> bool:
+    reading = known.reading(rank)
+    if reading is None or reading.examples != 10 * rank + 1:
+        return False
+    told = str(known.state(rank)) == ("computes" if rank == 0 else "waits for rank 0")
+    return told and reading.memory > 2**20 and min(reading.sent, reading.received) >= 4000
+
+
 def a_circle_of_waits_ends(transport: Transport) -> None:
     start, awaited = time.monotonic(), (1, 0, 1)[transport.rank]
     expected = (
@@ -249,7 +275,7 @@ def a_circle_of_waits_ends(transport: Transport) -> None:
     )
     with pytest.raises(RankLost, match=expected):
         transport.recv(awaited, Tag(Kind.ACTIVATION, 3, 1))
-    assert 0.9 * TIMEOUT < time.monotonic() - start < 2 * TIMEOUT
+    assert 0.9 * TIMEOUT < time.monotonic() - start < 5 * TIMEOUT  # 1.3 on an idle machine
 
 
 def a_circle_scatters_and_gathers(transport: Transport) -> None:
@@ -313,5 +339,6 @@ CHECKS: tuple[Check, ...] = (
     a_circle_scatters_and_gathers,
     a_circle_of_some_ranks_leaves_the_others_alone,
     what_a_circle_moves_is_counted,
+    how_others_fare_is_known_on_rank_0,
     a_circle_of_waits_ends,
 )

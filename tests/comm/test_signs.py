@@ -102,3 +102,15 @@ def test_who_is_lost_stays_lost_to_the_others() -> None:
     assert awaited == (1,)
     assert age is not None
     assert not watch.waits
+
+
+def test_who_is_silent_is_named_before_who_waits_for_longer() -> None:
+    now = time.monotonic()
+    watch = Watch(0, ["here", "there", "elsewhere"], 0.2, [Sign(now, now)] * 3)
+    with watch.waiting([1, 2], "tea"):
+        end = time.monotonic() + 0.3
+        while time.monotonic() < end:
+            watch.heard(1, 0.5, (0,))
+            time.sleep(0.01)
+        watch.heard(1, 0.5, (0,))
+        assert "for rank 2 on elsewhere: tea; it is silent" in watch.complaint()

@@ -115,3 +115,13 @@ def test_mpirun_is_the_one_of_this_environment(
         mpirun()
     (tmp_path / "mpirun").touch()
     assert mpirun() == tmp_path / "mpirun"
+
+
+def test_an_mpirun_of_mpich_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
+    for name in ("mpirun", "mpiexec.hydra"):
+        (tmp_path / name).touch()
+    with pytest.raises(BadInput, match=r"mpirun is MPICH's, .*hydra -n 4 .* -m mpiedge train RUN"):
+        mpirun()
+    (tmp_path / "prterun").touch()  # both are there: the doctor has more to say
+    assert mpirun() == tmp_path / "mpirun"

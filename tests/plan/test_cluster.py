@@ -56,6 +56,46 @@ def test_measured_layers_take_the_place_of_estimates() -> None:
     assert found.at(1).layers[1].forward == pytest.approx(0.1 + 10 * 0.01)
 
 
+def test_what_a_replay_leaves_out_was_measured_too() -> None:
+    whole = {**passes(1.0)}
+    whole["block"] = whole["block"]._replace(replay=Pace(0.08, 0.001), update=0.5)
+    cluster = measured(1.0, 1.0)
+    members = tuple(replace(one, layers=whole) for one in cluster.members)
+    found = applied(COST, replace(cluster, members=members), ROW, reference=1e10)
+    again = found.layers[1].replayed()
+    assert again.forward == pytest.approx(0.08 + 20 * 0.001)
+    assert again.scaled(0.5).forward == pytest.approx(0.08 + 10 * 0.001)
+    assert found.at(1).layers[1].replayed().forward == pytest.approx(0.08 + 10 * 0.001)
+    assert found.layers[1].update == again.update == 0.5
+
+
+def test_devices_are_compared_at_as_many_tokens_as_were_measured() -> None:
+    cluster = measured(1.0, 1.0)
+    assert cluster.model is not None
+    slower = {**passes(1.0), "block": Passes(Pace(0.6, 0.01), Pace(0.2, 0.02))}
+    members = (cluster.members[0], replace(cluster.members[1], layers=slower))
+    at = replace(cluster, members=members, model=replace(cluster.model, tokens=10))
+    of_10, of_20 = 0.1 + 0.2 + 10 * 0.03 + 10 * 0.1, 0.1 + 0.2 + 20 * 0.03 + 2 * 0.1
+    found = applied(COST, at, ROW, reference=1e10).devices[1].speed
+    assert found == pytest.approx(of_10 / (of_10 + 0.5))
+    known = replace(at, model=cluster.model)
+    found = applied(COST, known, ROW, reference=1e10).devices[1].speed
+    assert found == pytest.approx(of_20 / (of_20 + 0.5))
+
+
+def test_an_update_takes_the_steps_of_all_layers_that_a_rank_trains() -> None:
+    layers = tuple(replace(LAYER, update=0.25 * i) for i in range(3))
+    cost = replace(COST, layers=layers, devices=(Device(1.0, 500), Device(0.5, 700)))
+    stages = (Stage(0, range(2), frozenset({1})), Stage(1, range(2, 3), frozenset({2})))
+    with_steps, without = (
+        predict(Part(PartitionPlan((stages,), (0,)), one, 1)).timeline.by_rank
+        for one in (cost, replace(cost, layers=COST.layers))
+    )
+    for rank, seconds in ((0, 0.25), (1, 0.5 / 0.5)):
+        last, before = with_steps[rank][-1], without[rank][-1]
+        assert last.end - last.start - (before.end - before.start) == pytest.approx(seconds)
+
+
 def test_each_pair_has_its_own_link() -> None:
     found = applied(COST, measured(1.0, 1.0), ROW, reference=1e10)
     below, above = Stage(0, range(2), frozenset({1})), Stage(1, range(2, 3), frozenset({2}))

@@ -58,6 +58,7 @@ _SIDE = LayerProfile(
     forward_start=0.2,
     backward_start=0.1,
     frozen_forward=0.75,
+    frozen_start=0.15,
     frozen_weights=960,
 )
 _BESIDE = CostModel((_SIDE,) * 3, (Device(1.0, 10**6),) * 2, Link(1000.0, 0.5), rows=4)
@@ -82,6 +83,7 @@ def test_other_numbers_of_rows_take_the_start_and_so_much_each(
     assert other.forward(Stage(0, range(1))) == pytest.approx(forward)
     assert other.backward(Stage(0, range(1)), lowest=False) == pytest.approx(backward)
     assert other.layers[0].frozen_forward == pytest.approx(0.75 * forward)
+    assert other.layers[0].replayed().forward == pytest.approx(0.25 * forward)
     assert other.layers[0].activation == 64 * rows // 4
     assert (other.layers[0].boundary, other.layers[0].gradient) == (200 * rows, 25 * rows)
     assert (other.layers[0].weights, other.layers[0].tuned) == (1000, 40)

@@ -74,6 +74,9 @@ def test_a_testbeds_file_is_a_profile(name: str, count: int) -> None:
         (changed(devices=[]), "devices is unknown"),
         (changed(device=[{"layers": {"block": {"forward": [1.0]}}}]), "layers.block is"),
         (changed(device=[{"layers": {"block": 3}}]), "layers.block is 3"),
+        (changed(device=[{"layers": {"block": {**TIMES, "update": -1}}}]), "layers.block is"),
+        (changed(device=[{"layers": {"block": {**TIMES, "replay": 1}}}]), "layers.block is"),
+        (changed(device=[{"layers": {"block": {**TIMES, "other": 1}}}]), "layers.block is"),
         (changed(device=[{"layers": {"blocks": TIMES}}]), "layers.blocks is"),
         (
             changed(device=[{"layers": {"block": {"forward": [0, -1], "backward": [0, 0]}}}]),

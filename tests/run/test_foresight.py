@@ -166,3 +166,17 @@ def test_a_device_that_is_too_small_is_named(bert: Path, requests: Path) -> None
     assert small.short == 2**20
     assert short.trouble.startswith("rank 1 needs ")
     assert short.trouble.endswith(", 1.0 MiB more than it has")
+
+
+def test_an_epoch_waits_for_a_slow_disk(bert: Path, requests: Path, tmp_path: Path) -> None:
+    def planned(storage: float) -> Foresight:
+        path = tmp_path / "cluster.toml"
+        each = f'[[device]]\nname = "a"\ngflops = 10\nrate = 100\nstorage = {storage}\n'
+        path.write_text(2 * each, encoding="utf-8")
+        about = {"name": "pac", "cluster": str(path)}
+        return foreseen(bert, requests, 2, adapter=SIDE, strategy=about)
+
+    unknown, slow = planned(0.0), planned(0.001)
+    assert slow.first.seconds == unknown.first.seconds
+    most = max(seat.disk for seat in slow.seats) / 1e3  # seconds for all that a rank stores
+    assert unknown.last.seconds < most / 4 < slow.last.seconds < most

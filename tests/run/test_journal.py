@@ -11,7 +11,7 @@ import pytest
 from mpiedge.run.clock import Clock
 from mpiedge.run.journal import Journal
 from mpiedge.run.output import Output
-from mpiedge.run.progress import Step
+from mpiedge.run.progress import Scores, Step
 
 CLOCK = Clock(examples=10, batch_size=4, epochs=2)
 
@@ -28,6 +28,9 @@ class Shown:
 
     def say(self, line: str) -> None:
         self.lines.append(line)
+
+    def evaluated(self, step: int, scores: Scores) -> None:
+        self.lines.append(f"after {step}: {dict(scores)}")
 
     def close(self) -> None:
         return
@@ -87,7 +90,7 @@ def test_every_step_and_score_is_a_line(
     first, second = written(tmp_path)
     assert first == {"step": 1, "epoch": 1, "loss": 0.75, "learning_rate": 1e-3, "seconds": 1.0}
     assert second == {"step": 3, "epoch": 1.0, "evaluation": {"accuracy": 0.5, "f1": 0.25}}
-    assert shown.lines == ["evaluation after step 3: accuracy 0.5000  f1 0.2500"]
+    assert shown.lines == ["after 3: {'accuracy': 0.5, 'f1': 0.25}"]
 
 
 def test_an_epoch_is_closed_by_its_last_portion(journal: Journal) -> None:

@@ -234,10 +234,10 @@ def test_the_model_is_let_go_after_recording(pac: Any, monkeypatch: pytest.Monke
     held: list[tuple[str, int]] = []
     original = training._finish
 
-    def finish(run: Any, here: Entered, journal: Any, bare: int) -> None:
+    def finish(run: Any, here: Entered, *more: Any) -> None:
         real = [name for name, each in here.shard.model.named_parameters() if not each.is_meta]
         held.extend((name, run.opened.transport.rank) for name in real)
-        original(run, here, journal, bare)
+        original(run, here, *more)
 
     monkeypatch.setattr(training, "_finish", finish)
     pac(2)

@@ -17,6 +17,8 @@ from mpiedge.run.opening import open_run
 from mpiedge.run.profiling import Link, devices, profile, write
 from tests.runs import settings
 
+SIZES = [(2, 4), (2, 8), (1, 8)]
+
 
 def measured(bert: Path, requests: Path, folder: Path) -> dict[str, Any]:
     """The profile of two ranks, whose link is not timed but given."""
@@ -25,9 +27,9 @@ def measured(bert: Path, requests: Path, folder: Path) -> dict[str, Any]:
 
     def body(transport: ThreadTransport) -> None:
         opened = open_run(chosen, transport)
-        members = devices(opened)
+        members = devices(opened, SIZES)
         if transport.rank == 0:
-            found.append(profile(opened, members, [Link(0, 1, 2e-3, 1e7)]))
+            found.append(profile(opened, members, [Link(0, 1, 2e-3, 1e7)], SIZES))
         transport.close()
 
     # A strategy that runs alone can be measured for on any number of ranks.

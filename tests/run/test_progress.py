@@ -5,7 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from mpiedge.run.progress import LiveLine, PlainLines, Silent, Step, shown_on
+from mpiedge.run.devices import Device
+from mpiedge.run.progress import LiveView, PlainLines, Silent, Step, shown_on
 
 
 def at(step: int, steps: int = 100) -> Step:
@@ -52,8 +53,10 @@ def test_off_a_terminal_lines_are_plain() -> None:
     sentence = "saved in [bold]runs[/bold] " + "x" * 200
     progress.step(at(1))
     progress.say(sentence)
+    progress.evaluated(3, {"accuracy": 0.5, "f1": 0.25})
     progress.close()
-    assert file.getvalue() == f"{at(1)}\n{sentence}\n"
+    scores = "evaluation after step 3: accuracy 0.5000  f1 0.2500"
+    assert file.getvalue() == f"{at(1)}\n{sentence}\n{scores}\n"
 
 
 @pytest.fixture
@@ -63,10 +66,10 @@ def screen() -> io.StringIO:
 
 def test_on_a_terminal_one_line_is_drawn_anew(screen: io.StringIO) -> None:
     progress = shown_on(Console(file=screen, force_terminal=True, width=100))
-    assert isinstance(progress, LiveLine)
+    assert isinstance(progress, LiveView)
     progress.step(at(1))
     progress.step(at(2))
-    progress.say("evaluation after step 2: accuracy 0.5000")
+    progress.evaluated(2, {"accuracy": 0.5})
     progress.close()
     drawn = screen.getvalue()
     assert "step 2/100" in drawn
@@ -75,9 +78,34 @@ def test_on_a_terminal_one_line_is_drawn_anew(screen: io.StringIO) -> None:
     assert drawn.count("\x1b[?25l") == drawn.count("\x1b[?25h") == 1  # the cursor is given back
 
 
+def test_each_of_several_devices_has_a_line(screen: io.StringIO) -> None:
+    progress = shown_on(Console(file=screen, force_terminal=True, width=100))
+    rates = {"sent_per_second": 0.0, "received_per_second": 2.0**20}
+    one = Device(0, "board-[red]", (0, 1), "computes", 12.5, 2**29, **rates)
+    other = one._replace(rank=1, layers=(2, 3), state="waits for rank 0", memory_bytes=None)
+    progress.watch(lambda: (one, other))
+    progress.step(at(1))
+    progress.close()
+    drawn = [" ".join(line.split()) for line in screen.getvalue().replace("\r", "").split("\n")]
+    far = "out 0.00 in 1.00 MiB/s"
+    assert f"rank 0 board-[red] layers 0..1 computes 12.5 ex/s 512 MiB {far}" in drawn
+    assert any(
+        f"rank 1 board-[red] layers 2..3 waits for rank 0 12.5 ex/s {far}" in x for x in drawn
+    )
+
+
+def test_a_single_device_has_none(screen: io.StringIO) -> None:
+    progress = shown_on(Console(file=screen, force_terminal=True, width=100))
+    progress.watch(lambda: (Device(0, "here", (0,), "computes", 1.0, 1, 1.0, 1.0),))
+    progress.step(at(1))
+    progress.close()
+    assert "rank 0" not in screen.getvalue()
+
+
 def test_the_other_ranks_show_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     silent = Silent()
     silent.step(at(100))
     silent.say("words")
+    silent.evaluated(100, {"accuracy": 0.5})
     silent.close()
     assert capsys.readouterr() == ("", "")

@@ -380,12 +380,12 @@ def test_what_is_frozen_has_no_gradient_and_no_optimizer_state(
 ) -> None:
     seen: list[tuple[set[str], set[str], set[str]]] = []
 
-    def spied(run: Prepared, here: Entered, journal: Journal, bare: int) -> None:
+    def spied(run: Prepared, here: Entered, *more: Any) -> None:
         every = dict(here.shard.model.named_parameters())
         wanting = {name for name, p in every.items() if p.requires_grad}
         kept = {name for name, moments in here.update.moments.items() if moments}
         seen.append((wanting, kept, {name for name, p in every.items() if p.grad is not None}))
-        _finish(run, here, journal, bare)
+        _finish(run, here, *more)
 
     monkeypatch.setattr("mpiedge.run.training._finish", spied)
     training = {**SGD, "optimizer": "adamw", "learning_rate": 0.01}

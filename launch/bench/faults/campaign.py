@@ -114,7 +114,7 @@ def disturbed(place, strategy, kind, ranks, dice, number):
         "left_behind": left,
         "seconds_until_it_goes_on": again,
         "updates_lost": None if done is None else max(0, at - done),
-        "tracebacks": log.count("Traceback"),
+        "tracebacks": log.count("Traceback") + log.count("its trace is in"),
         "said": [line for line in log.splitlines() if line.startswith("mpiedge: ")],
     }
 

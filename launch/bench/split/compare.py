@@ -115,13 +115,16 @@ def text_of(options, case, folder):
 
 def one(options, case):
     """One run: its metrics, seconds, bytes and operations."""
-    spread = options.part in ("time", "operations", "ways")
+    slowed = options.part in ("time", "operations", "ways")
+    spread = slowed or options.part == "narrow"  # alone nothing is sent
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run.toml"
         run.write_text(text_of(options, case, folder), encoding="utf-8")
         words = ["train", str(run), "--output-dir", str(Path(folder) / "out")]
         command = [sys.executable, "-m", "mpiedge", *words]
-        if spread:
+        if spread and not slowed:
+            command = [*MPIRUN, "-n", str(options.devices + 1), *command]
+        if slowed:
             counts = str(int(options.part == "operations"))
             speeds = ",".join(map(str, options.speeds))
             observed = [sys.executable, str(HERE / "observed.py"), folder, speeds, counts]
@@ -142,6 +145,9 @@ def one(options, case):
         "cache_mib": round(server.get("cache_bytes", 0) / 2**20, 1),
     }
     if spread:
+        row["up_mib"] = round(sum(rank["bytes_sent"] for rank in devices) / 2**20, 2)
+        row["down_mib"] = round(server["bytes_sent"] / 2**20, 2)
+    if slowed:
         row["epoch_seconds"] = [epoch["seconds"] for epoch in result["epochs"]]
         busy = [
             round(rank["busy_seconds"] / options.speeds[i % len(options.speeds)], 2)
@@ -151,8 +157,6 @@ def one(options, case):
         # One after the other, links left out: what nothing at all overlapping would take.
         row["sequential_seconds"] = round(sum(busy), 2)
         row["device_peak_mib"] = [round(r["peak_resident_bytes"] / 2**20) for r in devices]
-        row["up_mib"] = round(sum(rank["bytes_sent"] for rank in devices) / 2**20, 2)
-        row["down_mib"] = round(server["bytes_sent"] / 2**20, 2)
     if counted:
         row["device_operations"] = counted[1:]
         row["server_operations"] = counted[0]

@@ -1,4 +1,4 @@
-"""A command's work as one rank of a job: connect, read the settings, work, leave together."""
+"""A job as one rank of it: connect, read the settings, work, leave together."""
 
 from collections.abc import Callable
 

@@ -1,0 +1,145 @@
+"""Against what a user would pick instead: PEFT with DDP, and torch's own pipelines, over gloo."""
+
+import argparse
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "pac"))
+
+from inputs import set_up
+from whole import ENVIRONMENT, train
+
+from mpiedge.config import to_toml
+
+HERE = Path(__file__).parent
+MPIRUN = [str(Path(sys.executable).parent / "mpirun"), "--allow-run-as-root", "--bind-to", "none"]
+MPIRUN += ["--map-by", ":OVERSUBSCRIBE", "--mca", "mpi_yield_when_idle", "1"]
+PLAIN = {"clip_norm": 0.0, "schedule": "constant", "warmup": 0.0}
+SAME = 1e-4  # by which losses may differ: both sides add up in another order
+LIMITS = {"data-parallel over DDP": 1.0, "pipeline over torch pipelining": 1.0}
+LIMITS["pac over the best of them, 3 epochs"] = 4.0
+
+
+def peer(program, setup, run, ranks, *words):
+    """A peer's seconds and losses."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
+    paths = os.pathsep.join([str(HERE), str(HERE.parents[2])])
+    command = [*MPIRUN, "-n", str(ranks), sys.executable, str(HERE / program), str(run), *words]
+    done = subprocess.run(
+        command,
+        env={**ENVIRONMENT, **where, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"{program}: {done.stderr[-3000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def ours(setup, strategy, ranks, number, adapter="lora"):
+    """The seconds and losses of a run of mpiedge, and the layers of each rank."""
+    name = f"{strategy}-{number}"
+    settings = setup.settings(adapter, strategy, **PLAIN)
+    result = train(setup, name, settings, ranks)
+    lines = (setup.folder / name / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    losses = [row["loss"] for row in map(json.loads, lines) if "learning_rate" in row]
+    seconds = [epoch["seconds"] for epoch in result["epochs"]]
+    seconds[0] += result.get("caching", {}).get("seconds", 0.0)
+    return {"seconds": seconds, "losses": losses, "plan": result["plan"]}
+
+
+def blocks(plan):
+    """How many blocks each rank of a pipeline has."""
+    (route,) = plan[0]["routes"]
+    head = route[-1]["layers"][1] - 1
+    held = [range(*stage["layers"]) for stage in route]
+    return [len([layer for layer in each if 0 < layer < head]) for each in held]
+
+
+def far(one, other):
+    """The largest difference of two rows of losses."""
+    return max(abs(a - b) for a, b in zip(one, other, strict=True))
+
+
+def measure(options, folder):
+    """All sides in turn, so often."""
+    setup = set_up(folder, options.model, options.examples, options.quick)
+    run = folder / "peer.toml"
+    run.write_text(to_toml(setup.settings("lora", **PLAIN)), encoding="utf-8")
+    rounds = []
+    for number in range(options.rounds):
+        found = {
+            "data-parallel": ours(setup, "data-parallel", options.ranks, number),
+            "ddp": peer("ddp.py", setup, run, options.ranks),
+            "pipeline": ours(setup, "pipeline", options.ranks, number),
+        }
+        sizes = ",".join(map(str, blocks(found["pipeline"]["plan"])))
+        found["torch pipelining"] = peer("pipelining.py", setup, run, options.ranks, sizes)
+        found["pac"] = ours(setup, "pac", options.ranks, number, "parallel")
+        for name in ("ddp", "pipeline", "torch pipelining"):
+            apart = far(found["data-parallel"]["losses"], found[name]["losses"])
+            if apart > SAME:
+                sys.exit(f"{name} does not train the same: losses are {apart:.2g} apart")
+        rounds.append({name: each["seconds"] for name, each in found.items()})
+        print(json.dumps({"round": number + 1, **rounds[-1]}), flush=True)
+    return setup, rounds
+
+
+def ratios(rounds):
+    """Medians over the rounds; epochs after the first, in which everything is warm."""
+
+    def later(name):
+        return median(sum(each[name][1:]) / len(each[name][1:]) for each in rounds)
+
+    def whole(name):
+        return median(sum(each[name]) for each in rounds)
+
+    best = min(whole("ddp"), whole("torch pipelining"))
+    return {
+        "data-parallel over DDP": later("ddp") / later("data-parallel"),
+        "pipeline over torch pipelining": later("torch pipelining") / later("pipeline"),
+        "pac over the best of them, 3 epochs": best / whole("pac"),
+    }
+
+
+def main():
+    """Measure, print, and store."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", choices=("bert-base",), default="bert-base")
+    parser.add_argument("--examples", type=int, default=192)
+    parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="a tiny model: is all in order?")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        setup, rounds = measure(options, Path(folder))
+    found = {name: round(value, 3) for name, value in ratios(rounds).items()}
+    for name, value in found.items():
+        verdict = "pass" if value >= LIMITS[name] else "FAIL"
+        print(f"{name:45} {value:8.2f}  >= {LIMITS[name]:g}  {verdict}")
+    if options.quick:
+        return
+    path = HERE / "results.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    known[f"{options.model}, {options.ranks} ranks"] = {
+        "examples": setup.examples,
+        "tokens": round(setup.lengths, 1),
+        "mrpc": setup.real,
+        "ratios": found,
+        "seconds": rounds,
+    }
+    path.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Every benchmark in a reduced form, one after the other, and one table of what has a limit.
+
+    python launch/bench/reduced.py [--only NAME ...] [--output FILE]
+
+Tiny models and few rounds: a ratio says that something is badly wrong, not how fast it is.  The
+benchmarks' own folders have the full forms and what they measured.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+
+HERE = Path(__file__).parent
+COMMANDS = {
+    "pac, BERT": ("pac/compare.py", "--quick", "--model", "bert-base"),
+    "pac, T5": ("pac/compare.py", "--quick", "--model", "t5-base"),
+    "peers": ("peers/compare.py", "--quick", "--rounds", "1"),
+    "comm": ("comm/compare.py", "--quick", "--rounds", "3"),
+    "deft": ("deft/planner.py", "--times", "1", "--instances", "40"),
+    "planning": ("planning/scale.py", "--times", "1"),
+    "auto": ("planning/auto.py", "--clusters", "40"),
+    "accuracy": ("planning/accuracy.py", "--model", "minilm", "--size", "8"),
+    "faults": ("faults/campaign.py", "--faults", "4"),
+    "mutated": ("faults/mutated.py", "--count", "70"),
+    "soak": ("faults/soak.py", "--minutes", "0.5"),
+    "published": ("published_tables.py",),
+}
+STORES = {"faults", "mutated", "soak"}  # take the place for their results
+JUDGED = re.compile(r"^(.+?) {2,}([\d.]+) +(>=|<=) +([\d.]+) +(pass|FAIL)$", re.M)
+TIMED = re.compile(r"^(.+?) +([\d.]+) s\b.*\blimit ([\d.]+) s", re.M)
+
+
+def rows(said):
+    """What has a limit: name, value, limit, whether it is kept."""
+    for what, value, relation, limit, verdict in JUDGED.findall(said):
+        yield what, float(value), f"{relation} {limit}", verdict == "pass"
+    for what, value, limit in TIMED.findall(said):
+        yield f"{what}, s", float(value), f"<= {limit}", float(value) <= float(limit)
+
+
+def once(name, folder):
+    """One benchmark: what it said, its seconds and its exit code."""
+    place, *words = COMMANDS[name]
+    if name in STORES:
+        words += ["--output", str(folder / f"{name}.json")]
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, str(HERE / place), *words], capture_output=True, text=True, check=False
+    )
+    return done, time.monotonic() - start
+
+
+@click.command()
+@click.option("--only", multiple=True, type=click.Choice(list(COMMANDS)))
+@click.option("--output", type=click.Path(path_type=Path), default=Path("build/reduced.json"))
+def main(only, output):
+    """Run them all, print the table and store it."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    found, failed = [], 0
+    for name in only or COMMANDS:
+        done, seconds = once(name, output.parent)
+        failed += done.returncode != 0
+        state = "done" if done.returncode == 0 else f"exit code {done.returncode}"
+        print(f"{name}: {state} in {seconds:.0f} s", flush=True)
+        if done.returncode:
+            print(done.stderr[-2000:])
+        found += [(name, *row) for row in rows(done.stdout)]
+    for name, what, value, limit, kept in found:
+        print(f"{name:12} {what:66} {value:9.3f}  {limit:9} {'pass' if kept else 'FAIL'}")
+    keys = ("benchmark", "what", "value", "limit", "kept")
+    table = [dict(zip(keys, row, strict=True)) for row in found]
+    output.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
