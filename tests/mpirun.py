@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -11,6 +12,9 @@ MPIRUN = Path(sys.executable).parent / "mpirun"
 
 LOCAL = ("--allow-run-as-root", "--map-by", ":OVERSUBSCRIBE", "--bind-to", "none")
 YIELD = ("--mca", "mpi_yield_when_idle", "1")
+# An mpirun that was killed leaves its session, and a later one of that process number refuses to
+# start: in folders of their own they never meet.
+SESSIONS = tempfile.TemporaryDirectory(prefix="sessions-", ignore_cleanup_errors=True)
 TCP = ("--mca", "pml", "ob1", "--mca", "btl", "self,tcp", "--mca", "btl_tcp_if_include", "lo")
 
 
@@ -40,4 +44,5 @@ def mpirun(
 def environment() -> dict[str, str]:
     """Ours, without what a surrounding ``mpirun`` left in it."""
     mine = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMIX_", "PRTE_"))}
-    return {**mine, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    session = {"PRTE_MCA_prte_local_tmpdir_base": tempfile.mkdtemp(dir=SESSIONS.name)}
+    return {**session, **mine, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}

@@ -36,6 +36,9 @@ class Patience(NamedTuple):
 
 PATIENCE = Patience()
 
+# Where mpirun keeps its session.  One that is killed leaves it behind, and in a place that all
+# share a later mpirun with the same process number would then refuse to start.
+_SESSION = "PRTE_MCA_prte_local_tmpdir_base"
 _PR_SET_PDEATHSIG = 1
 _KILLED = {128 + each: each.name for each in signal.Signals}
 
@@ -81,7 +84,7 @@ def attempt(
         offered = standard_input.offer(sys.stdin.buffer, Path(folder)) if reads else {}
         process = subprocess.Popen(
             words,
-            env={**environment, **offered, ended.VARIABLE: str(place)},
+            env={**environment, **offered, ended.VARIABLE: str(place), _SESSION: folder},
             start_new_session=True,
             preexec_fn=_ends_with_launcher(),  # noqa: PLW1509 - it makes one system call
             stdin=subprocess.DEVNULL,

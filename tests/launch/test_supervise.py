@@ -134,3 +134,13 @@ def test_banners_are_hidden_and_the_rest_passes(capfd: pytest.CaptureFixture[str
     captured = capfd.readouterr()
     assert captured.err == "rank 1: bad\n"
     assert captured.out == "out\n"
+
+
+def test_what_a_killed_mpirun_leaves_is_in_no_ones_way(tmp_path: Path) -> None:
+    session = (
+        "place = os.environ['PRTE_MCA_prte_local_tmpdir_base']\n"
+        "os.mkdir(os.path.join(place, 'ompi.1'))\n"
+        f"open({str(tmp_path / 'place')!r}, 'w').write(place)\n"
+    )
+    fake.run(session + "os.kill(os.getpid(), signal.SIGKILL)")
+    assert not Path((tmp_path / "place").read_text()).exists()
