@@ -8,6 +8,7 @@ from mpiedge.comm.telemetry import Reading, Telemetry
 
 _MIB = 2**20
 _APART = 900_000  # microseconds between two readings, so that a rate is not of a single message
+TITLES = ("rank", "host", "layers", "state", "ex/s", "memory", "out, in MiB/s")
 
 
 class Device(NamedTuple):
@@ -23,27 +24,26 @@ class Device(NamedTuple):
     received_per_second: float | None  # bytes
 
     def cells(self) -> tuple[str, ...]:
-        """In words, for a row of a table."""
+        """In words, for a row of the table that ``TITLES`` heads."""
         memory = "" if self.memory_bytes is None else f"{self.memory_bytes / _MIB:.0f} MiB"
         link = ""
         if self.sent_per_second is not None and self.received_per_second is not None:
             sent, received = self.sent_per_second / _MIB, self.received_per_second / _MIB
-            link = f"out {sent:.2f} in {received:.2f} MiB/s"
-        speed = "" if self.examples_per_second is None else f"{self.examples_per_second:.1f} ex/s"
-        return (f"rank {self.rank}", self.host, self.stage(), self.state, speed, memory, link)
+            link = f"{sent:.2f} {received:.2f}"
+        speed = "" if self.examples_per_second is None else f"{self.examples_per_second:.1f}"
+        return (str(self.rank), self.host, self.stage(), self.state, speed, memory, link)
 
     def stage(self) -> str:
         """Its layers in words."""
         if not self.layers:
-            return "no layers"
+            return "none"
         rows: list[list[int]] = []
         for layer in self.layers:
             if rows and layer == rows[-1][-1] + 1:
                 rows[-1].append(layer)
             else:
                 rows.append([layer])
-        words = (f"{row[0]}..{row[-1]}" if len(row) > 1 else f"{row[0]}" for row in rows)
-        return f"layer{'s' * (len(self.layers) > 1)} {','.join(words)}"
+        return ",".join(f"{row[0]}..{row[-1]}" if len(row) > 1 else f"{row[0]}" for row in rows)
 
     def values(self) -> dict[str, Any]:
         """As plain values, for a program that watches."""

@@ -4,16 +4,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from rich.cells import cell_len
 from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from mpiedge.run.devices import Device
+from mpiedge.run.devices import TITLES, Device
 
 _PLAIN_EVERY = 10.0  # seconds between plain lines
 _SEVERAL = 2  # ranks; a single one has no line of its own
-_SIDES: tuple[JustifyMethod, ...] = ("left", "left", "left", "left", "right", "right", "right")
+_SIDES: tuple[JustifyMethod, ...] = ("right", "left", "left", "left", "right", "right", "right")
+_GAP = 2  # between columns
+# Columns that give way when the terminal is narrow, and what is left of them at the least.
+_GIVE_WAY = (("host", 6), ("layers", 8), ("state", 8))
 
 Scores = Mapping[str, float]
 Look = Callable[[], Sequence[Device]]
@@ -114,12 +118,23 @@ class LiveView:
         devices = self._look()
         if len(devices) < _SEVERAL:
             return Text(self._step)
-        table = Table.grid(padding=(0, 2), pad_edge=False)
-        for side in _SIDES:
-            table.add_column(justify=side, no_wrap=True, overflow="ellipsis")
-        for device in devices:
-            table.add_row(*map(Text, device.cells()))
+        rows = [TITLES, *(device.cells() for device in devices)]
+        table = Table.grid(padding=(0, _GAP), pad_edge=False)
+        for side, width in zip(_SIDES, widths(rows, self._live.console.width), strict=True):
+            table.add_column(justify=side, no_wrap=True, overflow="ellipsis", width=width)
+        for number, row in enumerate(rows):
+            table.add_row(*map(Text, row), style="" if number else "dim")
         return Group(Text(self._step), table)
+
+
+def widths(rows: Sequence[Sequence[str]], room: int) -> list[int]:
+    """How wide each column of a table of devices is, in so many characters if it can be."""
+    found = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    for title, least in _GIVE_WAY:
+        excess = sum(found) + _GAP * (len(found) - 1) - room
+        column = TITLES.index(title)
+        found[column] -= max(0, min(excess, found[column] - least))
+    return found
 
 
 class PlainLines:

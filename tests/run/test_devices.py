@@ -21,7 +21,7 @@ def devices(told: dict[int, Reading]) -> Devices:
 def test_nothing_is_known_before_a_rank_has_spoken(devices: Devices) -> None:
     _, other = devices.look()
     assert other == Device(1, "there", (), "computes", None, None, None, None)
-    assert other.cells() == ("rank 1", "there", "no layers", "computes", "", "", "")
+    assert other.cells() == ("1", "there", "none", "computes", "", "", "")
     assert other.values()["layers"] == []
 
 
@@ -35,11 +35,11 @@ def test_rates_are_those_between_two_readings(devices: Devices, told: dict[int, 
         assert (found.examples_per_second, found.memory_bytes) == (20.0, 2**21)
         assert (found.sent_per_second, found.received_per_second) == (2**20, 2**19)
     assert found.cells()[2:] == (
-        "layers 0,4..6,9",
+        "0,4..6,9",
         "computes",
-        "20.0 ex/s",
+        "20.0",
         "2 MiB",
-        "out 1.00 in 0.50 MiB/s",
+        "1.00 0.50",
     )
     assert found.values()["examples_per_second"] == 20.0
 
@@ -53,7 +53,7 @@ def test_readings_that_are_close_are_no_rate(devices: Devices, told: dict[int, R
 
 @pytest.mark.parametrize(
     ("layers", "words"),
-    [((), "no layers"), ((3,), "layer 3"), ((0, 1, 2), "layers 0..2"), ((0, 7), "layers 0,7")],
+    [((), "none"), ((3,), "3"), ((0, 1, 2), "0..2"), ((0, 7), "0,7")],
 )
 def test_layers_in_words(layers: tuple[int, ...], words: str) -> None:
     assert Device(0, "", layers, "", None, None, None, None).stage() == words

@@ -1,12 +1,13 @@
 """How far a run is, on a terminal and off it."""
 
 import io
+import re
 
 import pytest
 from rich.console import Console
 
-from mpiedge.run.devices import Device
-from mpiedge.run.progress import LiveView, PlainLines, Silent, Step, shown_on
+from mpiedge.run.devices import TITLES, Device
+from mpiedge.run.progress import LiveView, PlainLines, Silent, Step, shown_on, widths
 
 
 def at(step: int, steps: int = 100) -> Step:
@@ -78,6 +79,10 @@ def test_on_a_terminal_one_line_is_drawn_anew(screen: io.StringIO) -> None:
     assert drawn.count("\x1b[?25l") == drawn.count("\x1b[?25h") == 1  # the cursor is given back
 
 
+def uncoloured(screen: io.StringIO) -> str:
+    return re.sub(r"\x1b\[[\d;?]*[a-zA-Z]|\r", "", screen.getvalue())
+
+
 def test_each_of_several_devices_has_a_line(screen: io.StringIO) -> None:
     progress = shown_on(Console(file=screen, force_terminal=True, width=100))
     rates = {"sent_per_second": 0.0, "received_per_second": 2.0**20}
@@ -86,12 +91,30 @@ def test_each_of_several_devices_has_a_line(screen: io.StringIO) -> None:
     progress.watch(lambda: (one, other))
     progress.step(at(1))
     progress.close()
-    drawn = [" ".join(line.split()) for line in screen.getvalue().replace("\r", "").split("\n")]
-    far = "out 0.00 in 1.00 MiB/s"
-    assert f"rank 0 board-[red] layers 0..1 computes 12.5 ex/s 512 MiB {far}" in drawn
-    assert any(
-        f"rank 1 board-[red] layers 2..3 waits for rank 0 12.5 ex/s {far}" in x for x in drawn
-    )
+    drawn = [" ".join(line.split()) for line in uncoloured(screen).split("\n")]
+    assert "rank host layers state ex/s memory out, in MiB/s" in drawn
+    assert "0 board-[red] 0..1 computes 12.5 512 MiB 0.00 1.00" in drawn
+    assert any("1 board-[red] 2..3 waits for rank 0 12.5 0.00 1.00" in line for line in drawn)
+
+
+@pytest.mark.parametrize("width", [80, 72])
+def test_a_narrow_terminal_cuts_names_not_numbers(screen: io.StringIO, width: int) -> None:
+    progress = shown_on(Console(file=screen, force_terminal=True, width=width))
+    rates = {"sent_per_second": 123.4 * 2**20, "received_per_second": 2.0**20}
+    one = Device(12, "jetson-orin-nano", (0, 2, 3, 7), "waits for rank 11", 1234.5, 2**32, **rates)
+    progress.watch(lambda: (one, one))
+    progress.close()
+    lines = uncoloured(screen).split("\n")
+    row = next(line for line in lines if "4096 MiB" in line)
+    for whole in ("12  jetso", "0,2..3,7", "waits for ", "1234.5", "123.40 1.00"):
+        assert whole in row
+    assert all(len(line) <= width for line in lines)
+
+
+def test_a_table_that_fits_is_not_cut() -> None:
+    rows = [TITLES, ("0", "a" * 20, "0", "computes", "1.0", "1 MiB", "1.00 1.00")]
+    assert widths(rows, 200) == [4, 20, 6, 8, 4, 6, 13]
+    assert widths(rows, 40) == [4, 6, 6, 8, 4, 6, 13]  # no further, whatever the room
 
 
 def test_a_single_device_has_none(screen: io.StringIO) -> None:
