@@ -4,15 +4,13 @@ MPI leaves the other ranks waiting for ever when one raises, so a rank's whole w
 its failure is told once, with its name, and takes the job down at once.
 """
 
-import signal
 import socket
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 from mpiedge.comm.connect import Connection
+from mpiedge.comm.interruption import Terminated, interruptible
 from mpiedge.comm.last_resort import within
 from mpiedge.comm.values import SharedBadInput
 from mpiedge.errors import BadInput, NotWritten, RankLost, Stopped
@@ -23,14 +21,10 @@ INTERRUPTED, TERMINATED, FAILED, BAD_INPUT = 130, 143, 1, 2  # exit codes
 _PATIENCE = 5.0  # seconds that ending the job may take; it hangs if a host cannot be reached
 
 
-class Terminated(BaseException):
-    """The process was asked to end."""
-
-
 @contextmanager
 def ends_job(transport: Connection) -> Iterator[None]:
     """A rank's whole work: if it fails, all ranks end."""
-    with _terminable():
+    with interruptible():
         try:
             with _failing_together(transport):
                 yield
@@ -84,21 +78,3 @@ def _leave_quietly(transport: Connection, asked: BaseException) -> None:
     if transport.size > 1:
         within(_PATIENCE, lambda: transport.abort(code))
     raise SystemExit(code)
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let the first SIGTERM raise, where signals can be caught at all: in the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)  # a second one must not disturb the end
-    raise Terminated

@@ -36,7 +36,7 @@ def main():
             if strategy not in wholes:
                 wholes[strategy] = undisturbed(place, strategy, options.ranks)
             kind = options.kinds[number % len(options.kinds)]
-            row = disturbed(place, strategy, kind, options.ranks, dice, number)
+            row = disturbed(place, strategy, kind, options, dice, number)
             row["weights_apart"] = apart(wholes[strategy], place / str(number) / "out")
             print(json.dumps(row), flush=True)
             rows.append(row)
@@ -54,6 +54,7 @@ def arguments():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--strategies", nargs="+", default=list(subjects.STRATEGIES))
     parser.add_argument("--kinds", nargs="+", default=list(disturbing.KINDS))
+    parser.add_argument("--when", choices=("update", "time"), default="update")
     parser.add_argument("--output", type=Path)
     return parser.parse_args()
 
@@ -84,17 +85,26 @@ def undisturbed(place, strategy, ranks):
     return folder / "out"
 
 
-def disturbed(place, strategy, kind, ranks, dice, number):
-    """What becomes of a train that is disturbed once, before a random update."""
-    folder, victim = place / str(number), dice.randrange(ranks)
-    # There is nothing to damage before the first checkpoint.
-    first = subjects.EVERY + 1 if kind in disturbing.DAMAGES else 0
-    moment = dice.randrange(first, steps(place / strategy / "out"))
-    process = started(place, strategy, ranks, folder)
+def lasted(out):
+    """Seconds from a train's first word in its output directory to its result."""
+    return (out / "result.json").stat().st_mtime - (out / "run.toml").stat().st_mtime
+
+
+def disturbed(place, strategy, kind, options, dice, number):
+    """What becomes of a train disturbed once, before a random update or at a random time."""
+    folder, victim = place / str(number), dice.randrange(options.ranks)
+    process = started(place, strategy, options.ranks, folder)
     out = folder / "out"
     end = time.monotonic() + LIMIT
-    while steps(out) < moment and process.poll() is None and time.monotonic() < end:
-        time.sleep(0.005)
+    whole = place / strategy / "out"
+    if options.when == "time":
+        wait((out / "run.toml").exists, process, end)
+        time.sleep(dice.random() * lasted(whole))
+    # There is nothing to damage before the first checkpoint.
+    first = subjects.EVERY + 1 if kind in disturbing.DAMAGES else 0
+    moment = dice.randrange(first, steps(whole)) if options.when == "update" else first
+    wait(lambda: steps(out) >= moment, process, end)
+    doing = state(out)
     hit = False
     while not hit and process.poll() is None and time.monotonic() < end:
         hit = disturbing.strike(kind, process.pid, victim, out, dice)
@@ -108,6 +118,7 @@ def disturbed(place, strategy, kind, ranks, dice, number):
         "fault": kind,
         "rank": victim,
         "before_update": at,
+        "doing": doing,
         "hit": hit,
         "hung": code is None,
         "exit_code": code,
@@ -117,6 +128,20 @@ def disturbed(place, strategy, kind, ranks, dice, number):
         "tracebacks": log.count("Traceback") + log.count("its trace is in"),
         "said": [line for line in log.splitlines() if line.startswith("mpiedge: ")],
     }
+
+
+def wait(reached, process, end):
+    """Wait for a train to have come so far, or to end."""
+    while not reached() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.005)
+
+
+def state(out):
+    """What a train does, as its status says."""
+    path = out / "status.json"
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    phase = f", phase {found['phase']}" if found.get("phases", 1) > 1 else ""
+    return found.get("state", "starting") + phase
 
 
 def went_on(process, begun, struck):

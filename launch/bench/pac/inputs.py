@@ -36,7 +36,7 @@ class Setup(NamedTuple):
     def settings(self, adapter, strategy="standalone", **training):
         """Settings of a run, equal for every side but for what is given here."""
         task = {"name": "seq2seq", "label": "label", "max_target_length": 8}
-        kinds = {"parallel": {"kind": "parallel"}, "full": {"kind": "full"}, "lora": {"r": 8}}
+        kinds = {kind: {"kind": kind} for kind in ("parallel", "full", "lora", "bottleneck")}
         task = task if self.generates else {"name": "mrpc"}
         texts = {"text": ["sentence1", "sentence2"], "data": str(self.folder / "data")}
         values = {

@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
@@ -24,13 +26,20 @@ PLAIN = {"clip_norm": 0.0, "schedule": "constant", "warmup": 0.0}
 SAME = 1e-4  # by which losses may differ: both sides add up in another order
 LIMITS = {"data-parallel over DDP": 1.0, "pipeline over torch pipelining": 1.0}
 LIMITS["pac over the best of them, 3 epochs"] = 4.0
+LIMITS["fedlora over Flower"] = 1.0
+BATCH, STEPS = 16, 3  # of a client in a round of federated averaging
 
 
-def peer(program, setup, run, ranks, *words):
-    """A peer's seconds and losses."""
+def free_port():
+    """A port that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+        return str(free.getsockname()[1])
+
+
+def peer(program, run, ranks, *words):
+    """A peer's seconds and losses."""
+    port = free_port()
     where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo"}
     paths = os.pathsep.join([str(HERE), str(HERE.parents[2])])
     command = [*MPIRUN, "-n", str(ranks), sys.executable, str(HERE / program), str(run), *words]
@@ -58,6 +67,46 @@ def ours(setup, strategy, ranks, number, adapter="lora"):
     return {"seconds": seconds, "losses": losses, "plan": result["plan"]}
 
 
+def averaged(setup, number, clients):
+    """Seconds an example of rounds of federated averaging: ours, and Flower's."""
+    settings = setup.settings("lora", "fedlora", batch_size=BATCH, **PLAIN)
+    strategy = replace(settings.strategy, clients=clients, local_steps=STEPS)
+    name, size = f"fedlora-{number}", clients * STEPS * BATCH
+    train(setup, name, replace(settings, strategy=strategy), clients + 1)
+    lines = (setup.folder / name / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    rounds = [row for row in map(json.loads, lines) if "learning_rate" in row]
+    ends = [row["seconds"] for row in rounds]
+    apart = [late - soon for soon, late in zip(ends, ends[1:], strict=False)]
+    run = setup.folder / "flower.toml"
+    run.write_text(to_toml(setup.settings("lora", batch_size=BATCH, **PLAIN)), encoding="utf-8")
+    theirs = flower(run, clients, len(rounds))
+    last = rounds[-1]["loss"], theirs["losses"][-1]
+    print("mean loss of the last round: {:.4f}, Flower's {:.4f}".format(*last))
+    return {"fedlora": median(apart) / size, "flower": median(theirs["seconds"][1:]) / size}
+
+
+def flower(run, clients, rounds):
+    """The seconds and losses of Flower's rounds, from its server."""
+    words = [sys.executable, str(HERE / "flower.py"), str(run), "--steps", str(STEPS)]
+    words += ["--address", f"127.0.0.1:{free_port()}", "--clients", str(clients)]
+    words += ["--rounds", str(rounds)]
+    paths = os.pathsep.join([str(HERE), str(HERE.parents[2])])
+    how = {"env": {**ENVIRONMENT, "PYTHONPATH": paths}, "text": True}
+    said = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    server = subprocess.Popen(words, **said, **how)
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    others = [
+        subprocess.Popen([*words, "--number", str(number)], **silent, **how)
+        for number in range(clients)
+    ]
+    out, errors = server.communicate()
+    for each in others:
+        each.wait()
+    if server.returncode:
+        sys.exit(f"Flower: {errors[-3000:]}")
+    return json.loads(out.splitlines()[-1])
+
+
 def blocks(plan):
     """How many blocks each rank of a pipeline has."""
     (route,) = plan[0]["routes"]
@@ -80,17 +129,19 @@ def measure(options, folder):
     for number in range(options.rounds):
         found = {
             "data-parallel": ours(setup, "data-parallel", options.ranks, number),
-            "ddp": peer("ddp.py", setup, run, options.ranks),
+            "ddp": peer("ddp.py", run, options.ranks),
             "pipeline": ours(setup, "pipeline", options.ranks, number),
         }
         sizes = ",".join(map(str, blocks(found["pipeline"]["plan"])))
-        found["torch pipelining"] = peer("pipelining.py", setup, run, options.ranks, sizes)
+        found["torch pipelining"] = peer("pipelining.py", run, options.ranks, sizes)
         found["pac"] = ours(setup, "pac", options.ranks, number, "parallel")
         for name in ("ddp", "pipeline", "torch pipelining"):
             apart = far(found["data-parallel"]["losses"], found[name]["losses"])
             if apart > SAME:
                 sys.exit(f"{name} does not train the same: losses are {apart:.2g} apart")
         rounds.append({name: each["seconds"] for name, each in found.items()})
+        if find_spec("flwr"):
+            rounds[-1].update(averaged(setup, number, options.ranks))
         print(json.dumps({"round": number + 1, **rounds[-1]}), flush=True)
     return setup, rounds
 
@@ -105,11 +156,15 @@ def ratios(rounds):
         return median(sum(each[name]) for each in rounds)
 
     best = min(whole("ddp"), whole("torch pipelining"))
-    return {
+    found = {
         "data-parallel over DDP": later("ddp") / later("data-parallel"),
         "pipeline over torch pipelining": later("torch pipelining") / later("pipeline"),
         "pac over the best of them, 3 epochs": best / whole("pac"),
     }
+    if "flower" in rounds[0]:
+        of = {name: median(each[name] for each in rounds) for name in ("fedlora", "flower")}
+        found["fedlora over Flower"] = of["flower"] / of["fedlora"]
+    return found
 
 
 def main():
@@ -121,6 +176,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a tiny model: is all in order?")
     options = parser.parse_args()
+    if not find_spec("flwr"):
+        print("without Flower, which is not installed: pip install flwr")
     with tempfile.TemporaryDirectory() as folder:
         setup, rounds = measure(options, Path(folder))
     found = {name: round(value, 3) for name, value in ratios(rounds).items()}

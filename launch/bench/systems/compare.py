@@ -1,0 +1,172 @@
+"""PAC and the systems that its paper compares with, on eight emulated Jetson Nanos.
+
+sudo python launch/bench/systems/compare.py [--examples 64] [--only SYSTEM ...] [--quick]
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "pac"))
+
+from inputs import MRPC_EXAMPLES, set_up
+from whole import ENVIRONMENT, train
+
+from mpiedge.config import to_toml
+from mpiedge.testbed import cluster
+
+HERE = Path(__file__).parent
+CLUSTER = HERE.parents[2] / "hostfiles" / "nano-8.toml"
+BATCH, MICRO_BATCH, EPOCHS = 16, 2, 3
+DEVICES = 8
+LIMIT = 1500  # seconds for one run
+PLANS = {"Standalone": "standalone", "Eco-FL": "pipeline", "EDDL": "data-parallel"}
+TUNED = {"full": "full", "Adapters": "bottleneck", "LoRA": "lora"}
+SYSTEMS = {f"{plan}, {tuned}": (plan, tuned) for plan in PLANS for tuned in TUNED} | {
+    "PAC": ("pac", "parallel")
+}
+
+
+def settings(setup, system, epochs):
+    """A run of a system: equal for all but for what it trains and how it is spread."""
+    plan, tuned = SYSTEMS[system]
+    sizes = {"batch_size": BATCH, "micro_batch_size": MICRO_BATCH, "epochs": epochs}
+    return setup.settings(TUNED.get(tuned, tuned), PLANS.get(plan, plan), **sizes)
+
+
+def on_nanos(setup, system):
+    """What became of a system: seconds an example in an epoch, memory, or what it ended with."""
+    epochs = EPOCHS if system == "PAC" else 1
+    name = system.lower().replace(", ", "-")
+    run, output = setup.folder / f"{name}.toml", setup.folder / name
+    run.write_text(to_toml(settings(setup, system, epochs)), encoding="utf-8")
+    ranks = 1 if system.startswith("Standalone") else DEVICES
+    words = ("testbed", "run", str(CLUSTER), "-n", str(ranks), "--", "train", str(run))
+    done = subprocess.run(
+        (sys.executable, "-m", "mpiedge", *words, "--output-dir", str(output)),
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT,
+    )
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.startswith("mpiedge")]
+        return {"exit_code": done.returncode, "said": said}
+    result = json.loads((output / "result.json").read_text(encoding="utf-8"))
+    return {
+        "epochs": [round(each, 4) for each in epochs_of(result, output, setup.examples)],
+        "between": round(result.get("caching", {}).get("seconds", 0.0) / setup.examples, 4),
+        "peak_bytes": max(each["peak_resident_bytes"] for each in result["ranks"]),
+        "plan": [[stage["layers"] for stage in route] for route in result["plan"][0]["routes"][:1]],
+    }
+
+
+def epochs_of(result, output, examples):
+    """Seconds an example in each epoch; without its first update, in which all is new."""
+    lines = (output / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    updates = [row for row in map(json.loads, lines) if "learning_rate" in row]
+    if len(result["epochs"]) > 1:  # each epoch is another kind of work, and none is left out
+        return [epoch["seconds"] / examples for epoch in result["epochs"]]
+    apart = [
+        late["seconds"] - soon["seconds"] for soon, late in zip(updates, updates[1:], strict=False)
+    ]
+    return [median(apart) / BATCH]
+
+
+def whole(found):
+    """Seconds an example for all epochs, what lies between them counted."""
+    epochs = found["epochs"]
+    return (sum(epochs) if len(epochs) > 1 else EPOCHS * epochs[0]) + found["between"]
+
+
+def ratios(found, full):
+    """What is asked for: name, value, limit; None where a side is missing."""
+    rows = []
+    pac, lora = found.get("PAC", {}), found.get("Standalone, LoRA", {})
+    if "epochs" in pac and "epochs" in lora:
+        rows.append(("PAC over Standalone LoRA, 3 epochs", whole(lora) / whole(pac), ">=", 20.0))
+    others = [whole(each) for name, each in found.items() if "epochs" in each and name != "PAC"]
+    if "epochs" in pac and others:
+        rows.append(("PAC over the fastest of the others", min(others) / whole(pac), "", 0.0))
+    if "peak_bytes" in pac and full:
+        rows.append(("PAC's peak memory over full's", pac["peak_bytes"] / full, "<=", 0.1))
+    return rows
+
+
+def row(name, found, slowdown):
+    """A line of the table."""
+    if "epochs" not in found:
+        return f"| {name} | out of memory |  |  |" if out_of_memory(found) else f"| {name} | ? |"
+    seconds = whole(found)
+    hours = seconds * MRPC_EXAMPLES / slowdown / 3600
+    return f"| {name} | {seconds:.2f} | {hours:.2f} | {found['peak_bytes'] / 2**20:.0f} |"
+
+
+def out_of_memory(found):
+    """Whether that is what ended a run."""
+    return any("memory" in line for line in found["said"])
+
+
+def testbed(*words):
+    """A command of the testbed."""
+    subprocess.run((sys.executable, "-m", "mpiedge", "testbed", *words), check=True)
+
+
+def main():
+    """Measure, print, keep."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", choices=("bert-base", "t5-base"), default="t5-base")
+    parser.add_argument("--examples", type=int, default=64)
+    parser.add_argument("--only", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
+    parser.add_argument("--quick", action="store_true", help="a tiny model: is all in order?")
+    options = parser.parse_args()
+    slowdown = cluster.read(CLUSTER).scale.slowdown
+    found = {}
+    with tempfile.TemporaryDirectory(prefix="systems-") as folder:
+        setup = set_up(Path(folder), options.model, options.examples, options.quick)
+        alone = train(setup, "alone", settings(setup, "Standalone, full", 1))
+        full = alone["ranks"][0]["peak_resident_bytes"]
+        print(f"full fine-tuning outside of the testbed: {full >> 20} MiB at its peak", flush=True)
+        testbed("up", str(CLUSTER))
+        try:
+            for system in options.only:
+                found[system] = on_nanos(setup, system)
+                print(json.dumps({system: found[system]}), flush=True)
+        finally:
+            testbed("down", CLUSTER.stem)
+    print("| system | seconds an example, 3 epochs | hours on Nanos, MRPC | peak, MiB |")
+    print("|---|---|---|---|")
+    for name, each in found.items():
+        print(row(name, each, slowdown))
+    asked = ratios(found, full)
+    for name, value, relation, limit in asked:
+        kept = value >= limit if relation == ">=" else value <= limit
+        verdict = f"{relation} {limit:g}  {'pass' if kept else 'FAIL'}" if relation else ""
+        print(f"{name:45} {value:8.3f}  {verdict}")
+    if not options.quick:
+        keep(options, setup, full, found, asked)
+
+
+def keep(options, setup, full, found, asked):
+    """Write what was found beside this file; systems that were not run stay."""
+    path = HERE / "results.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    old = known.get(options.model, {})
+    known[options.model] = {
+        "examples": setup.examples,
+        "tokens": round(setup.lengths, 1),
+        "mrpc": setup.real,
+        "full_peak_bytes": full,
+        "systems": {**old.get("systems", {}), **found},
+        "ratios": {name: round(value, 3) for name, value, *_ in asked},
+    }
+    path.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
