@@ -2,18 +2,18 @@
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from statistics import median
 
+sys.path.append(str(Path(__file__).parents[1] / "runs"))
+
+from processes import ENVIRONMENT, MPIRUN
+
 HERE = Path(__file__).parent
 SIZES = (4, 16, 64, 256, 1024, 4096, 16384, 65536)  # KiB
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parents[2])}
-MPIRUN = [str(Path(sys.executable).parent / "mpirun"), "--allow-run-as-root", "--bind-to", "none"]
-MPIRUN += ["--map-by", ":OVERSUBSCRIBE", "--mca", "mpi_yield_when_idle", "1", "-n", "2"]
 
 
 def measured(sizes, rounds, tcp):
@@ -21,7 +21,7 @@ def measured(sizes, rounds, tcp):
     more = ["--mca", "btl", "tcp,self", "--mca", "pml", "ob1"] if tcp else []
     with tempfile.TemporaryDirectory() as folder:
         words = [json.dumps(sizes), str(rounds), f"file://{folder}/meeting"]
-        command = [*MPIRUN, *more, sys.executable, str(HERE / "rank.py"), *words]
+        command = [*MPIRUN, "-n", "2", *more, sys.executable, str(HERE / "rank.py"), *words]
         done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr[-3000:])

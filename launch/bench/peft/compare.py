@@ -2,13 +2,16 @@
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
+
+sys.path.append(str(Path(__file__).parents[1] / "runs"))
+
+from processes import ENVIRONMENT
 
 HERE = Path(__file__).parent
 RUN = """
@@ -33,7 +36,6 @@ clip_norm = 1.0
 seed = {seed}
 threads = 1
 """
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 def plain(options, seed):

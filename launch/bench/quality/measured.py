@@ -1,17 +1,20 @@
 """One run of ``mpiedge train``, watched from outside: scores and processor time of every epoch."""
 
 import json
-import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import tomli_w
 from inputs import folder_of, model_of, tested_of
 from jobs import JOBS, TECHNIQUES, merged, run_of
 
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+sys.path.append(str(Path(__file__).parents[1] / "runs"))
+
+from processes import ENVIRONMENT
+
 MPIEDGE = [sys.executable, "-m", "mpiedge"]
 LOOK_EVERY = 0.2  # seconds
 

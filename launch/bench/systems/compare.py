@@ -5,25 +5,22 @@ sudo python launch/bench/systems/compare.py [--examples 64] [--only SYSTEM ...] 
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from statistics import median
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "pac"))
+sys.path.append(str(Path(__file__).parents[1] / "runs"))
 
 from inputs import MRPC_EXAMPLES, set_up
-from whole import ENVIRONMENT, train
+from nanos import on_testbed, testbed
+from whole import train
 
-from mpiedge.config import to_toml
 from mpiedge.testbed import cluster
 
 HERE = Path(__file__).parent
 CLUSTER = HERE.parents[2] / "hostfiles" / "nano-8.toml"
 BATCH, MICRO_BATCH, EPOCHS = 16, 2, 3
 DEVICES = 8
-LIMIT = 1500  # seconds for one run
 PLANS = {"Standalone": "standalone", "Eco-FL": "pipeline", "EDDL": "data-parallel"}
 TUNED = {"full": "full", "Adapters": "bottleneck", "LoRA": "lora"}
 SYSTEMS = {f"{plan}, {tuned}": (plan, tuned) for plan in PLANS for tuned in TUNED} | {
@@ -42,46 +39,15 @@ def on_nanos(setup, system):
     """What became of a system: seconds an example in an epoch, memory, or what it ended with."""
     epochs = EPOCHS if system == "PAC" else 1
     name = system.lower().replace(", ", "-")
-    run, output = setup.folder / f"{name}.toml", setup.folder / name
-    run.write_text(to_toml(settings(setup, system, epochs)), encoding="utf-8")
     ranks = 1 if system.startswith("Standalone") else DEVICES
-    words = ("testbed", "run", str(CLUSTER), "-n", str(ranks), "--", "train", str(run))
-    done = subprocess.run(
-        (sys.executable, "-m", "mpiedge", *words, "--output-dir", str(output)),
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=LIMIT,
-    )
-    if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.startswith("mpiedge")]
-        return {"exit_code": done.returncode, "said": said}
-    result = json.loads((output / "result.json").read_text(encoding="utf-8"))
-    return {
-        "epochs": [round(each, 4) for each in epochs_of(result, output, setup.examples)],
-        "between": round(result.get("caching", {}).get("seconds", 0.0) / setup.examples, 4),
-        "peak_bytes": max(each["peak_resident_bytes"] for each in result["ranks"]),
-        "plan": [[stage["layers"] for stage in route] for route in result["plan"][0]["routes"][:1]],
-    }
-
-
-def epochs_of(result, output, examples):
-    """Seconds an example in each epoch; without its first update, in which all is new."""
-    lines = (output / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    updates = [row for row in map(json.loads, lines) if "learning_rate" in row]
-    if len(result["epochs"]) > 1:  # each epoch is another kind of work, and none is left out
-        return [epoch["seconds"] / examples for epoch in result["epochs"]]
-    apart = [
-        late["seconds"] - soon["seconds"] for soon, late in zip(updates, updates[1:], strict=False)
-    ]
-    return [median(apart) / BATCH]
+    return on_testbed(setup, name, settings(setup, system, epochs), CLUSTER, ranks)
 
 
 def whole(found):
-    """Seconds an example for all epochs, what lies between them counted."""
-    epochs = found["epochs"]
-    return (sum(epochs) if len(epochs) > 1 else EPOCHS * epochs[0]) + found["between"]
+    """Seconds an example of MRPC for all epochs; what grows with the examples is extrapolated."""
+    times = 1 if len(found["epochs"]) == EPOCHS else EPOCHS
+    over = sum(found["over"]) / MRPC_EXAMPLES
+    return times * (sum(found["epochs"]) + over) + found["between"]
 
 
 def ratios(found, full):
@@ -112,11 +78,6 @@ def out_of_memory(found):
     return any("memory" in line for line in found["said"])
 
 
-def testbed(*words):
-    """A command of the testbed."""
-    subprocess.run((sys.executable, "-m", "mpiedge", "testbed", *words), check=True)
-
-
 def main():
     """Measure, print, keep."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -132,13 +93,10 @@ def main():
         alone = train(setup, "alone", settings(setup, "Standalone, full", 1))
         full = alone["ranks"][0]["peak_resident_bytes"]
         print(f"full fine-tuning outside of the testbed: {full >> 20} MiB at its peak", flush=True)
-        testbed("up", str(CLUSTER))
-        try:
+        with testbed(CLUSTER):
             for system in options.only:
                 found[system] = on_nanos(setup, system)
                 print(json.dumps({system: found[system]}), flush=True)
-        finally:
-            testbed("down", CLUSTER.stem)
     print("| system | seconds an example, 3 epochs | hours on Nanos, MRPC | peak, MiB |")
     print("|---|---|---|---|")
     for name, each in found.items():

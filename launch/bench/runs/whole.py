@@ -1,7 +1,6 @@
 """Whole runs as a user starts them, each in processes of its own: their time and their memory."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -9,10 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
+from processes import ENVIRONMENT
 
 from mpiedge.config import to_toml
 
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 NAP = 0.02  # seconds between two looks at a process
 
 

@@ -58,18 +58,24 @@ class Setup(NamedTuple):
         return found
 
 
-def set_up(folder, model, examples, quick):
-    """Write model and data into a folder."""
+def set_up(folder, model, examples, quick, **more):
+    """Write model and data into a folder.
+
+    ``more`` may say how many ``tokens`` each example has, where its length is not to be MRPC's,
+    and what else is asked of the model's configuration.
+    """
+    tokens = more.pop("tokens", None)
     tokenizer = AutoTokenizer.from_pretrained(_vocabulary())
     tokenizer.save_pretrained(folder / "model")
     config = _config(model, quick)
+    config.update(more)
     AutoModel.from_config(config).save_pretrained(folder / "model")
     (folder / "data").mkdir()
-    rows, real = _rows(examples + MICRO_BATCH)
+    rows, real = _rows(examples + MICRO_BATCH, tokens)
     _write(folder / "data" / "validation.tsv", rows[:MICRO_BATCH])
     _write(folder / "data" / "train.tsv", rows[MICRO_BATCH:])
     pairs = zip(*((row[:2]) for row in rows[MICRO_BATCH:]), strict=True)
-    encoded = tokenizer(*map(list, pairs), truncation=True, max_length=MAX_LENGTH)
+    encoded = tokenizer(*map(list, pairs), truncation=True, max_length=tokens or MAX_LENGTH)
     length = mean(map(len, encoded["input_ids"]))
     return Setup(folder, model == "t5-base", examples, length, real)
 
@@ -94,21 +100,25 @@ def _config(model, quick):
     return AutoConfig.for_model(**config.to_dict())
 
 
-def _rows(count):
-    """Sentence pairs with labels: MRPC's, or as long as those are."""
+def _rows(count, tokens=None):
+    """Sentence pairs with labels: MRPC's, or as long as those are, or of so many tokens."""
     draw, data = random.Random(0), os.environ.get("MPIEDGE_DATA")
-    if data is None:
-        return [_invented(draw) for _ in range(count)], False
+    if data is None or tokens:
+        return [_invented(draw, tokens or _length(draw)) for _ in range(count)], False
     with (Path(data) / "mrpc" / "train.tsv").open(encoding="utf-8") as file:
         found = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     rows = [(row["sentence1"], row["sentence2"], LABELS[int(row["label"])]) for row in found]
     return draw.sample(rows, count), True
 
 
-def _invented(draw):
+def _length(draw):
     place = draw.random() * (len(LENGTHS) - 1)
     low, high = LENGTHS[int(place)], LENGTHS[int(place) + 1]
-    words = [draw.choice(WORDS) for _ in range(round(low + (high - low) * (place % 1)) - 3)]
+    return round(low + (high - low) * (place % 1))
+
+
+def _invented(draw, tokens):
+    words = [draw.choice(WORDS) for _ in range(tokens - 3)]
     half = len(words) // 2
     return " ".join(words[:half]), " ".join(words[half:]), draw.choice(LABELS)
 
