@@ -26,6 +26,7 @@ SAME = 1e-4  # by which losses may differ: both sides add up in another order
 LIMITS = {"data-parallel over DDP": 1.0, "pipeline over torch pipelining": 1.0}
 LIMITS["pac over the best of them, 3 epochs"] = 4.0
 LIMITS["fedlora over Flower"] = 1.0
+LIMIT = 900  # seconds for a run of a peer
 BATCH, STEPS = 16, 3  # of a client in a round of federated averaging
 
 
@@ -48,6 +49,7 @@ def peer(program, run, ranks, *words):
         capture_output=True,
         text=True,
         check=False,
+        timeout=LIMIT,
     )
     if done.returncode:
         sys.exit(f"{program}: {done.stderr[-3000:]}")

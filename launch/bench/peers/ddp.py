@@ -41,7 +41,9 @@ def main(run_file):
         seconds.append(time.perf_counter() - start)
     if rank == 0:
         print(json.dumps({"seconds": seconds, "losses": losses}))
-    distributed.destroy_process_group()
+    distributed.barrier()
+    sys.stdout.flush()
+    os._exit(0)  # a rank may hang as the group is destroyed, when the other has gone
 
 
 main(sys.argv[1])

@@ -82,7 +82,9 @@ def main(run_file, sizes):
         seconds.append(time.perf_counter() - start)
     if rank == ranks - 1:
         print(json.dumps({"seconds": seconds, "losses": losses}))
-    distributed.destroy_process_group()
+    distributed.barrier()
+    sys.stdout.flush()
+    os._exit(0)  # a rank may hang as the group is destroyed, when the other has gone
 
 
 main(sys.argv[1], [int(word) for word in sys.argv[2].split(",")])
