@@ -74,8 +74,8 @@ def row(name, found, slowdown):
 
 
 def out_of_memory(found):
-    """Whether that is what ended a run."""
-    return any("memory" in line for line in found["said"])
+    """Whether that is what ended a run, or kept it from starting."""
+    return any("memory" in line or "MiB free" in line for line in found["said"])
 
 
 def main():
