@@ -19,7 +19,7 @@ from mpiedge.run.opening import open_run
 from mpiedge.run.preparing import prepare
 from mpiedge.run.progress import Silent
 from mpiedge.run.resuming import FOLDER, find
-from mpiedge.store.checkpoint import packed, part_of, parts_in, write
+from mpiedge.store.checkpoint import parts_in, pieces_of, write
 from mpiedge.store.settings import CheckpointSettings
 from tests.models import save_tiny
 from tests.mutations import VALUES, damaged, mistaken
@@ -171,7 +171,6 @@ def test_damaged_checkpoints(good: RunSettings, kept: Path, tmp_path: Path) -> N
 def test_checkpoints_of_another_make_are_none(
     facts: dict[str, object], good: RunSettings, tmp_path: Path
 ) -> None:
-    content = packed({}, facts)
-    write(tmp_path / FOLDER, part_of(content, 3, 0, 1), content)
+    write(tmp_path / FOLDER, 3, 0, 1, pieces_of({}, facts))
     with pytest.raises(BadInput, match="there is no whole checkpoint in"):
         find(open_run(good, alone()), tmp_path)

@@ -21,6 +21,7 @@ from mpiedge.comm.message_circle import MessageCircle
 from mpiedge.comm.mover import Mover
 from mpiedge.comm.mpi_circle import MpiCircle
 from mpiedge.comm.pause import Pause
+from mpiedge.comm.ring_sum import LEAST, ring_sum
 from mpiedge.comm.signs import Sign, Watch
 from mpiedge.comm.summing import check_summable, widened
 from mpiedge.comm.tag import Kind, Tag
@@ -84,7 +85,11 @@ class MpiTransport:
         if len(group) == 1:
             return
         comm, wide = self._groups.of(group), widened(tensor)
-        self._together(wide, group, lambda piece: comm.Iallreduce(MPI.IN_PLACE, piece))
+        flat = wide.detach().numpy().reshape(-1)
+        if flat.nbytes < LEAST:
+            self._finish(comm.Iallreduce(MPI.IN_PLACE, flat), group, Tag(Kind.COLLECTIVE))
+        else:
+            ring_sum(comm, flat, lambda done: self._until(done, group, Tag(Kind.COLLECTIVE)))
         if wide.dtype != tensor.dtype:
             tensor.detach().copy_(wide)
         self.ledger.note_sum(self.rank, group, wide.numel() * wide.element_size())
@@ -156,9 +161,9 @@ class MpiTransport:
         if self.rank != first:
             self.recv(first, here)
 
-    def _together(self, tensor: Tensor | Memory, group: tuple[int, ...], start: Start) -> None:
-        """Do something with the whole group, one piece of a tensor after the other."""
-        for request in requests(np.asarray(tensor).reshape(-1), start):
+    def _together(self, memory: Memory, group: tuple[int, ...], start: Start) -> None:
+        """Do something with the whole group, one piece of the memory after the other."""
+        for request in requests(np.asarray(memory).reshape(-1), start):
             self._finish(request, group, Tag(Kind.COLLECTIVE))
 
     def _finish(self, request: MPI.Request, awaited: Sequence[int], what: object) -> None:

@@ -7,12 +7,11 @@ part has a copy on the rank after it, so that one device may be lost with its di
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-import numpy as np
 import torch
 
 from mpiedge.comm.transport import Kind, Tag
@@ -26,7 +25,7 @@ from mpiedge.run.preparing import Prepared
 from mpiedge.run.resuming import FOLDER, Position, Resumed, decisive
 from mpiedge.run.slowing import Pace
 from mpiedge.run.stopping import Stopping
-from mpiedge.store.checkpoint import Part, keep_last, packed, part_of, write
+from mpiedge.store.checkpoint import Writing, keep_last, pieces_of, write
 
 Facts = dict[str, Any]
 """Plain values that stand in a checkpoint."""
@@ -92,10 +91,8 @@ class Checkpoints:
 
     def _write(self, state: State, position: Position, facts: Facts) -> bool:
         transport = self._opened.transport
-        place = (position.done, transport.rank, transport.size)
-        content = packed(state, {**facts, **position._asdict()})
-        complaint = self._put(part_of(content, *place), content)
-        complaint = self._copied(content, position.done) or complaint
+        pieces = pieces_of(state, {**facts, **position._asdict()})
+        complaint = self._put(pieces, position.done)
         failed = agree(transport, [c for c in gather(transport, complaint) or () if c])
         if failed:
             self.journal.say(f"no checkpoint after update {position.done}: {failed[0]}")
@@ -105,29 +102,41 @@ class Checkpoints:
         self._at = time.monotonic()
         return not failed
 
-    def _copied(self, content: bytes, done: int) -> str | None:
-        """Give this rank's part to the next one, and keep that of the one before."""
-        transport = self._opened.transport
-        rank, size = transport.rank, transport.size
-        if size == 1:
-            return None
-        tag = Tag(Kind.STORED, done)
-        sent = torch.from_numpy(np.frombuffer(content, dtype=np.uint8).copy())
-        transport.send([sent], (rank + 1) % size, tag)
+    def _put(self, pieces: Sequence[memoryview], done: int) -> str | None:
+        """Write this rank's part, and a copy of the part of the rank before; what went wrong."""
+        rank, size = self._opened.transport.rank, self._opened.transport.size
         before = (rank - 1) % size
-        (received,) = transport.recv(before, tag)
-        transport.flush()
-        copy = received.numpy().tobytes()
-        return self._put(part_of(copy, done, before, size), copy)
-
-    def _put(self, part: Part, content: bytes) -> str | None:
-        """Write a part; what went wrong."""
         try:
-            write(self._folder, part, content)
+            if size == 1:
+                write(self._folder, done, rank, size, pieces)
+                return None
+            with (
+                Writing(self._folder, done, rank, size) as mine,
+                Writing(self._folder, done, before, size) as copy,
+            ):
+                for piece in pieces:
+                    mine.add(piece)
+                self._exchange(pieces, copy, done)
+                mine.placed()
+                copy.placed()
         except OSError as error:
-            rank = self._opened.transport.rank
             return f"rank {rank} cannot write to {self._folder} ({error.strerror})"
         return None
+
+    def _exchange(self, pieces: Sequence[memoryview], copy: Writing, done: int) -> None:
+        """Give this rank's part to the next one, and take that of the one before, in step."""
+        transport, tag = self._opened.transport, Tag(Kind.STORED, done)
+        after, before = ((transport.rank + by) % transport.size for by in (1, -1))
+        transport.send([torch.tensor([len(pieces)])], after, tag)
+        (counted,) = transport.recv(before, tag)
+        coming = int(counted)
+        for number in range(max(len(pieces), coming)):
+            if number < len(pieces):
+                transport.send([torch.frombuffer(pieces[number], dtype=torch.uint8)], after, tag)
+            if number < coming:
+                (piece,) = transport.recv(before, tag)
+                copy.add(piece.numpy().data)
+            transport.flush()
 
 
 def _state(opened: Opened, here: Entered, done: int, apart: Named) -> State:

@@ -5,21 +5,41 @@
 A checkpoint is one file from every rank.  Its name says after how many updates it was written,
 which part it is, and the digest of its content: a file that was cut short or changed is not what
 its name says, and counts as absent.  It is written beside its place, synced and renamed.
+
+It is a safetensors file, written in pieces straight from the tensors: where a whole model is tuned
+they fill the device, and the library's own writing would hold two more copies of them.
 """
 
 import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
+from types import TracebackType
 from typing import Any, NamedTuple
 
+import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 from torch import Tensor
 
+PIECE = 1 << 22  # bytes; our design: far more than a message's latency is worth, and little memory
+
+_TYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+_ALIGNED = 8  # bytes: so long, or a multiple, is what comes before the tensors
+_BESIDE = re.compile(r"\.update-(\d{8,})\..+")
 _NAME = re.compile(r"update-(\d{8,})\.(\d+)-of-(\d+)\.([0-9a-f]{16})\.safetensors")
 _FACTS = "mpiedge"
 
@@ -45,37 +65,96 @@ class Contents(NamedTuple):
     facts: dict[str, Any]
 
 
-def packed(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> bytes:
-    """A part's bytes: a safetensors file, with the plain values as JSON in its header."""
-    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    content: bytes = save(whole, {_FACTS: json.dumps(facts)})
-    return content
+class Writing:
+    """A part that comes in pieces; it is there once it is ``placed``, else nothing is left of it.
 
-
-def part_of(content: bytes, update: int, number: int, count: int) -> Part:
-    """What a part of these bytes is called."""
-    return Part(update, number, count, _digest(content))
-
-
-def write(folder: Path, part: Part, content: bytes) -> None:
-    """Put a part into a folder, which is made if need be; raises OSError.
-
-    A file that is there already has the same content, as its name says.
+    What goes wrong is kept until then, for who sends the pieces is to be heard out.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    place = folder / part.name
-    if place.exists():
-        return
-    beside = folder / f".{part.name}.{os.getpid()}"
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(place)
-        _sync(folder)
-    finally:
-        beside.unlink(missing_ok=True)
+
+    def __init__(self, folder: Path, update: int, number: int, parts: int) -> None:
+        self._folder, self._numbers = folder, (update, number, parts)
+        self._digest = hashlib.blake2b(digest_size=8)
+        self._beside = folder / f".update-{update:08d}.{number}.{os.getpid()}.{token_hex(4)}"
+        self._file: Any = None
+        self._wrong: OSError | None = None
+
+    def __enter__(self) -> "Writing":
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._file = self._beside.open("wb")
+        except OSError as error:
+            self._wrong = error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with suppress(OSError):
+            if self._file is not None:
+                self._file.close()
+            self._beside.unlink(missing_ok=True)
+
+    def add(self, piece: memoryview) -> None:
+        """What comes next."""
+        self._digest.update(piece)
+        if self._wrong is None:
+            try:
+                self._file.write(piece)
+            except OSError as error:
+                self._wrong = error
+
+    def placed(self) -> Part:
+        """Which part it is, now that it is whole and on the disk; raises OSError.
+
+        A file that is there already has the same content, as its name says.
+        """
+        if self._wrong is not None:
+            raise self._wrong
+        part = Part(*self._numbers, self._digest.hexdigest())
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._beside.replace(self._folder / part.name)
+        _sync(self._folder)
+        return part
+
+
+def pieces_of(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> list[memoryview]:
+    """A part's bytes, at most ``PIECE`` at a time: a safetensors file, plain values in its header.
+
+    They are the tensors' own memory where those are contiguous and on the host.
+    """
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    header = bytearray(_header(whole, facts))
+    return [memoryview(header), *(piece for each in whole.values() for piece in _pieces(each))]
+
+
+def write(folder: Path, update: int, number: int, parts: int, pieces: Sequence[memoryview]) -> Part:
+    """Put a part into a folder, which is made if need be; raises OSError."""
+    with Writing(folder, update, number, parts) as writing:
+        for piece in pieces:
+            writing.add(piece)
+        return writing.placed()
+
+
+def _header(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> bytes:
+    said: dict[str, Any] = {"__metadata__": {_FACTS: json.dumps(facts)}}
+    end = 0
+    for name, tensor in tensors.items():
+        begin, end = end, end + tensor.nbytes
+        place = {"shape": list(tensor.shape), "data_offsets": [begin, end]}
+        said[name] = {"dtype": _TYPES[tensor.dtype], **place}
+    text = json.dumps(said).encode()
+    text += b" " * (-len(text) % _ALIGNED)
+    return len(text).to_bytes(8, "little") + text
+
+
+def _pieces(tensor: Tensor) -> Iterator[memoryview]:
+    raw: memoryview = tensor.reshape(-1).view(torch.uint8).numpy().data
+    return (raw[at : at + PIECE] for at in range(0, tensor.nbytes, PIECE))
 
 
 def parts_in(folder: Path) -> tuple[Part, ...]:
@@ -112,6 +191,11 @@ def keep_last(folder: Path, updates: int) -> None:
     for part in parts:
         if part.update not in kept:
             (folder / part.name).unlink(missing_ok=True)
+    for path in folder.glob(".update-*"):
+        beside = _BESIDE.fullmatch(path.name)
+        # That of the newest may still be written, by another rank on this disk.
+        if beside and (not kept or int(beside[1]) < kept[0]):
+            path.unlink(missing_ok=True)
 
 
 def _digest(content: bytes) -> str:

@@ -125,9 +125,23 @@ def sums_are_right_for_every_dtype(transport: Transport) -> None:
 
 
 def large_sums_are_right(transport: Transport) -> None:
-    tensor = pattern(torch.float32, 5_000_000) * (transport.rank + 1)
+    for size in (8_195, 5_000_000, 7_000_003):
+        tensor = pattern(torch.float32, size) * (transport.rank + 1)
+        transport.all_reduce(tensor, everyone(transport))
+        assert torch.equal(tensor, pattern(torch.float32, size) * 6)
+    pair = torch.full((9_999,), 1.0 + transport.rank, dtype=torch.bfloat16)
+    if transport.rank:
+        transport.all_reduce(pair, [2, 1])
+        assert torch.equal(pair, torch.full((9_999,), 5.0, dtype=torch.bfloat16))
+
+
+def sums_are_the_same_everywhere(transport: Transport) -> None:
+    torch.manual_seed(transport.rank)
+    tensor = torch.randn(100_003)
     transport.all_reduce(tensor, everyone(transport))
-    assert torch.equal(tensor, pattern(torch.float32, 5_000_000) * 6)
+    first = tensor.clone()
+    transport.broadcast(first, 0, everyone(transport))
+    assert torch.equal(tensor, first)
 
 
 def any_group_can_sum(transport: Transport) -> None:
@@ -323,6 +337,7 @@ CHECKS: tuple[Check, ...] = (
     poll_does_not_wait,
     sums_are_right_for_every_dtype,
     large_sums_are_right,
+    sums_are_the_same_everywhere,
     any_group_can_sum,
     sums_of_what_is_not_contiguous_are_refused,
     broadcasts_copy_the_root,

@@ -1,18 +1,21 @@
 """Parts of checkpoints: whole or absent."""
 
 import os
+import struct
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load
 
 from mpiedge.store.checkpoint import (
+    PIECE,
     Part,
+    Writing,
     content_of,
     keep_last,
-    packed,
-    part_of,
     parts_in,
+    pieces_of,
     unpacked,
     write,
 )
@@ -22,10 +25,8 @@ FACTS = {"done": 128, "losses": [0.5, 0.25], "level": 1}
 
 
 def _written(folder: Path, update: int, number: int = 0, count: int = 1) -> Part:
-    content = packed(TENSORS, {**FACTS, "update": update, "part": number})
-    part = part_of(content, update, number, count)
-    write(folder, part, content)
-    return part
+    pieces = pieces_of(TENSORS, {**FACTS, "update": update, "part": number})
+    return write(folder, update, number, count, pieces)
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
@@ -102,10 +103,60 @@ def test_other_files_are_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"12345678", packed({}, {})[:-1], b"\x02\0\0\0\0\0\0\0{}", b"\xff" * 64]
+    "content",
+    [b"", b"12345678", b"".join(pieces_of({}, {}))[:-1], b"\x02\0\0\0\0\0\0\0{}", b"\xff" * 64],
 )
 def test_bytes_that_are_no_part_say_nothing(content: bytes) -> None:
     assert unpacked(content) is None
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.bool],
+)
+def test_the_library_reads_every_type(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    given = {
+        "scalar": torch.tensor(3).to(dtype),
+        "turned": torch.randn(5, 3).to(dtype).T,
+        "none": torch.zeros(0, 4, dtype=dtype),
+        "many": torch.randn(PIECE // 4 + 3).to(dtype),
+    }
+    pieces = pieces_of(given, FACTS)
+    assert max(map(len, pieces)) <= PIECE
+    found = load(b"".join(pieces))
+    assert found.keys() == given.keys()
+    for name, tensor in given.items():
+        assert found[name].dtype == dtype
+        assert torch.equal(found[name], tensor)
+
+
+def test_no_copy_is_made_of_what_is_kept() -> None:
+    weight = torch.zeros(PIECE)
+    _, *pieces = pieces_of({"0:weight": weight}, FACTS)
+    pieces[0][:4] = struct.pack("f", 7.0)
+    assert weight[0] == 7.0
+
+
+def test_what_a_killed_rank_left_half_written_goes_with_the_next(tmp_path: Path) -> None:
+    left = Writing(tmp_path, 7, 1, 2)
+    left.__enter__()
+    _written(tmp_path, 7)
+    keep_last(tmp_path, 2)
+    assert len(list(tmp_path.iterdir())) == 2
+    _written(tmp_path, 9)
+    keep_last(tmp_path, 2)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    left.__exit__(None, None, None)
+
+
+def test_a_full_disk_is_told_when_all_has_come(tmp_path: Path) -> None:
+    (tmp_path / "way").write_text("a file where the folder should be")
+    with Writing(tmp_path / "way", 7, 0, 1) as writing:
+        for piece in pieces_of(TENSORS, FACTS):
+            writing.add(piece)
+        with pytest.raises(OSError, match="exists|directory"):
+            writing.placed()
 
 
 def test_nothing_is_left_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
