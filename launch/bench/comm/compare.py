@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-sys.path.append(str(Path(__file__).parents[1] / "runs"))
+sys.path.append(str(Path(__file__).parents[1] / "trains"))
 
 from processes import ENVIRONMENT, MPIRUN
 

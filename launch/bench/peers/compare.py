@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
-sys.path.append(str(Path(__file__).parents[1] / "runs"))
+sys.path.append(str(Path(__file__).parents[1] / "trains"))
 
 from inputs import set_up
 from processes import ENVIRONMENT, MPIRUN

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
-sys.path.append(str(Path(__file__).parents[1] / "runs"))
+sys.path.append(str(Path(__file__).parents[1] / "trains"))
 
 from processes import ENVIRONMENT
 

@@ -11,7 +11,7 @@ import tomli_w
 from inputs import folder_of, model_of, tested_of
 from jobs import JOBS, TECHNIQUES, merged, run_of
 
-sys.path.append(str(Path(__file__).parents[1] / "runs"))
+sys.path.append(str(Path(__file__).parents[1] / "trains"))
 
 from processes import ENVIRONMENT
 

@@ -13,7 +13,7 @@ from statistics import median
 import torch
 from transformers import BertConfig, BertForMaskedLM
 
-sys.path.append(str(Path(__file__).parents[1] / "runs"))
+sys.path.append(str(Path(__file__).parents[1] / "trains"))
 
 from processes import ENVIRONMENT
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import bound
 import drawing
 
-sys.path.append(str(Path(__file__).parents[1] / "runs"))
+sys.path.append(str(Path(__file__).parents[1] / "trains"))
 
 from inputs import set_up
 from nanos import on_testbed, steady, testbed

@@ -15,7 +15,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from mpiedge.strategy.registry import STRATEGIES
 
-sys.path.append(str(Path(__file__).parents[1] / "runs"))
+sys.path.append(str(Path(__file__).parents[1] / "trains"))
 
 from processes import ENVIRONMENT, MPIRUN
 

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[1] / "runs"))
+sys.path.append(str(Path(__file__).parents[1] / "trains"))
 
 from inputs import MRPC_EXAMPLES, set_up
 from nanos import on_testbed, testbed
