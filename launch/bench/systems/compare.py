@@ -97,33 +97,33 @@ def main():
             for system in options.only:
                 found[system] = on_nanos(setup, system)
                 print(json.dumps({system: found[system]}), flush=True)
+    if not options.quick:
+        found = keep(options, setup, full, found)
     print("| system | seconds an example, 3 epochs | hours on Nanos, MRPC | peak, MiB |")
     print("|---|---|---|---|")
-    for name, each in found.items():
-        print(row(name, each, slowdown))
-    asked = ratios(found, full)
-    for name, value, relation, limit in asked:
+    for name in filter(found.get, SYSTEMS):
+        print(row(name, found[name], slowdown))
+    for name, value, relation, limit in ratios(found, full):
         kept = value >= limit if relation == ">=" else value <= limit
         verdict = f"{relation} {limit:g}  {'pass' if kept else 'FAIL'}" if relation else ""
         print(f"{name:45} {value:8.3f}  {verdict}")
-    if not options.quick:
-        keep(options, setup, full, found, asked)
 
 
-def keep(options, setup, full, found, asked):
-    """Write what was found beside this file; systems that were not run stay."""
+def keep(options, setup, full, found):
+    """Write what was found beside this file; systems that were not run stay.  All there are."""
     path = HERE / "results.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    old = known.get(options.model, {})
+    every = {**known.get(options.model, {}).get("systems", {}), **found}
     known[options.model] = {
         "examples": setup.examples,
         "tokens": round(setup.lengths, 1),
         "mrpc": setup.real,
         "full_peak_bytes": full,
-        "systems": {**old.get("systems", {}), **found},
-        "ratios": {name: round(value, 3) for name, value, *_ in asked},
+        "systems": every,
+        "ratios": {name: round(value, 3) for name, value, *_ in ratios(every, full)},
     }
     path.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+    return every
 
 
 if __name__ == "__main__":
