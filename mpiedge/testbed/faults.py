@@ -68,6 +68,7 @@ def happen(standing: Standing, device: Device, fault: Fault) -> None:
         if fault.kind is Kind.KILL:
             _power_off(standing, device)
         elif fault.kind is Kind.CUT:
+            scripts.cut(standing.folder, device.name).touch()
             shell.run([network.connect(standing.names, device, standing.wiring, on=False)])
         elif fault.kind is Kind.SLOW:
             at = standing.group_of(device)
@@ -80,7 +81,8 @@ def happen(standing: Standing, device: Device, fault: Fault) -> None:
 
 def mend(standing: Standing, device: Device) -> None:
     """Give a device its power, its link and its speed back."""
-    scripts.dead(standing.folder, device.name).unlink(missing_ok=True)
+    for mark in (scripts.dead, scripts.cut):
+        mark(standing.folder, device.name).unlink(missing_ok=True)
     groups.write(groups.processor(standing.group_of(device), device.cores))
     shell.run([network.connect(standing.names, device, standing.wiring, on=True)])
 

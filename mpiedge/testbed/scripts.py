@@ -33,20 +33,26 @@ exec nsenter --net={namespace} unshare --uts --mount /bin/sh -c {inside} {hosts}
 """
 
 # A login by ssh brings nothing of the caller's environment.  And ssh does not notice that the
-# other end has lost its power: it waits until it is killed.  What the shell itself would say of a
-# command that was killed is not for the user.
+# other end has lost its power or its cable: it waits until it is killed.  What the shell itself
+# would say of a command that was killed is not for the user.
 _AGENT = """#!/bin/sh
 # Called by mpirun in place of ssh: agent [-OPTION]... DEVICE COMMAND...
 while [ "${{1#-}}" != "$1" ]; do shift; done
 device="${{1#*@}}"
 shift
+for end in "$device" "$(cat /proc/sys/kernel/hostname)"; do
+    if [ -e {folder}/cut-"$end" ]; then
+        echo "$device" does not answer, the cable of "$end" is out >&2
+        exit 255
+    fi
+done
 exec 3>&2 2>/dev/null
 (
     exec env -i HOME="$HOME" USER=root PATH={path} \
         {folder}/enter-"$device" /bin/sh -c "$*" 2>&3
 )
 code=$?
-while [ -e {folder}/dead-"$device" ]; do sleep 1; done
+while [ -e {folder}/dead-"$device" ] || [ -e {folder}/cut-"$device" ]; do sleep 1; done
 exit $code
 """
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -81,6 +87,11 @@ def hosts(devices: Sequence[Device]) -> str:
 def dead(folder: Path, device: str) -> Path:
     """The file that is there while a device has no power."""
     return folder / f"dead-{device}"
+
+
+def cut(folder: Path, device: str) -> Path:
+    """The file that is there while a device's cable is out."""
+    return folder / f"cut-{device}"
 
 
 def _quoted(path: Path) -> str:

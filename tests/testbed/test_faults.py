@@ -51,7 +51,9 @@ def test_a_cable_is_pulled_and_put_back(place: Standing, ran: list[str]) -> None
 def test_without_a_time_a_fault_stays(place: Standing, ran: list[str]) -> None:
     happen(place, BOX, Fault(Kind.CUT))
     assert [line.split()[-1] for line in ran] == ["down"]
+    assert (place.folder / "cut-box-0").exists()
     happen(place, BOX, Fault(Kind.MEND))
+    assert not (place.folder / "cut-box-0").exists()
     assert ran[-1].endswith("up")
     assert log(place) == [("cut", "box-0"), ("mend", "box-0")]
 

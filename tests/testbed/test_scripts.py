@@ -2,7 +2,10 @@
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from mpiedge.testbed import scripts
 from mpiedge.testbed.names import Names
@@ -77,13 +80,31 @@ def test_a_login_brings_nothing_of_the_callers_environment(tmp_path: Path) -> No
     assert agent(tmp_path, "box-0", "echo [$SECRET]").stdout == "[]\n"
 
 
-def test_the_agent_waits_while_the_device_has_no_power(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", [scripts.dead, scripts.cut])
+def test_the_agent_waits_while_nothing_comes_from_the_device(
+    tmp_path: Path, fault: Callable[[Path, str], Path]
+) -> None:
     program(tmp_path / "enter-box-0", '#!/bin/sh\nexec "$@"\n')
-    dead = scripts.dead(tmp_path, "box-0")
-    done = agent(tmp_path, "box-0", f"touch {dead}; (sleep 0.5; rm {dead}) & kill -9 $$")
+    mark = fault(tmp_path, "box-0")
+    done = agent(tmp_path, "box-0", f"touch {mark}; (sleep 0.5; rm {mark}) & kill -9 $$")
     assert done.returncode == 137
-    assert not dead.exists()
+    assert not mark.exists()
     assert done.stderr == ""  # the shell's "Killed" is not for the user
+
+
+def test_nobody_is_reached_over_a_cable_that_is_out(tmp_path: Path) -> None:
+    program(tmp_path / "enter-box-0", '#!/bin/sh\nexec "$@"\n')
+    scripts.cut(tmp_path, "box-0").touch()
+    done = agent(tmp_path, "box-0", "true")
+    assert done.returncode == 255
+    assert done.stderr == "box-0 does not answer, the cable of box-0 is out\n"
+
+
+def test_nobody_is_reached_from_a_device_whose_own_cable_is_out(tmp_path: Path) -> None:
+    program(tmp_path / "enter-box-0", '#!/bin/sh\nexec "$@"\n')
+    here = Path("/proc/sys/kernel/hostname").read_text().strip()
+    scripts.cut(tmp_path, here).touch()
+    assert agent(tmp_path, "box-0", "true").returncode == 255
 
 
 def test_every_device_knows_all_of_them_by_name() -> None:
