@@ -48,13 +48,12 @@ def run(arguments: Sequence[str] | None, *, speaks: bool) -> int:
         return error.exit_code
     except BadInput as error:
         return _say(str(error), BAD_INPUT, speaks)
-    except Stopped as stopped:
-        return _say(str(stopped), stopped.code, speaks)
+    except (Stopped, NotWritten) as known:  # what one rank alone could not write, that one says
+        return _say(str(known), known.code, speaks or isinstance(known, NotWritten))
     except (KeyboardInterrupt, click.Abort):
         return _say("interrupted", INTERRUPTED, speaks)
     except Exception as failure:
-        words = str(failure) if isinstance(failure, NotWritten) else told(failure)
-        return _say(words, FAILED, speaks=True)  # it may be this rank's alone
+        return _say(told(failure), FAILED, speaks=True)  # it may be this rank's alone
     except SystemExit as left:
         result = left.code if isinstance(left.code, int) else int(left.code is not None)
     return result if isinstance(result, int) else 0

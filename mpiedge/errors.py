@@ -25,6 +25,9 @@ class Stopped(RuntimeError):
 class NotWritten(RuntimeError):
     """The result of a run could not be put on the disk; its checkpoints are there to go on from."""
 
+    code = 73
+    """The exit code (EX_CANTCREAT): to start again would end in the same way."""
+
 
 class RankLost(RuntimeError):
     """Another rank was waited for and did not answer within ``comm.timeout`` seconds."""

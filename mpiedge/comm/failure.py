@@ -70,6 +70,8 @@ def _end_all(transport: Connection, failure: BaseException) -> None:
 def _code(failure: BaseException) -> int:
     if isinstance(failure, SystemExit):
         return failure.code if isinstance(failure.code, int) else int(failure.code is not None)
+    if isinstance(failure, NotWritten):
+        return failure.code
     return BAD_INPUT if isinstance(failure, BadInput) else FAILED
 
 

@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from mpiedge.errors import NotWritten
 from mpiedge.launch.command import Job
 from mpiedge.launch.hostfile import Host
 from mpiedge.launch.supervise import Outcome
 
-BAD_INPUT = 2  # exit code: what is wrong stays wrong
+STAYS = (0, 2, NotWritten.code)  # exit codes: what is done, wrong or full stays so
 _LOOK = 2.0  # seconds between two questions whether a host is back
 
 
@@ -75,7 +76,8 @@ def ending(outcome: Outcome) -> str:
 def keep_going(job: Job, limits: Limits, around: Surroundings) -> int:
     """Run a job, start it again while that helps, and return its exit code.
 
-    It does not where the job finished, was told to end, or was given what cannot be used.
+    It does not where the job finished, was told to end, was given what cannot be used, or has no
+    room for its result.
     """
     attempts: list[Attempt] = []
     while True:
@@ -84,7 +86,7 @@ def keep_going(job: Job, limits: Limits, around: Surroundings) -> int:
         took = time.monotonic() - start
         attempts.append(Attempt(began, took, job.ranks, outcome, around.reached()))
         left = limits.restarts + 1 - len(attempts)
-        if outcome.code in (0, BAD_INPUT) or outcome.told or not left:
+        if outcome.code in STAYS or outcome.told or not left:
             break
         here = _hosts_left(job, limits.rejoin, around)
         lost = tuple(host.name for host in job.hosts if host not in here)

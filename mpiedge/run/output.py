@@ -41,22 +41,29 @@ class Output:
 
     def run_file(self, text: str) -> None:
         """Keep the settings in force, and begin the record anew; an earlier result goes."""
-        try:
+        with self._accepting():
             self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _unwritable(self.folder, error.strerror) from None
-        (self.folder / "result.json").unlink(missing_ok=True)
-        replace_text(self._steps, "")
+        self._begin(text, "")
         self._waiting = b""
-        replace_text(self.folder / "run.toml", text)
 
     def go_on(self, text: str, done: int) -> None:
         """Keep the settings in force, and the record of the first ``done`` updates."""
-        (self.folder / "result.json").unlink(missing_ok=True)
         lines = self._steps.read_text(encoding="utf-8").splitlines() if self._steps.exists() else []
         kept = [line for line in lines if _step_of(line) <= done]
-        replace_text(self._steps, "".join(f"{line}\n" for line in kept))
-        replace_text(self.folder / "run.toml", text)
+        self._begin(text, "".join(f"{line}\n" for line in kept))
+
+    def _begin(self, text: str, record: str) -> None:
+        with self._accepting():
+            (self.folder / "result.json").unlink(missing_ok=True)
+            replace_text(self._steps, record)
+            replace_text(self.folder / "run.toml", text)
+
+    @contextmanager
+    def _accepting(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise _unwritable(self.folder, error.strerror) from None
 
     def line(self, values: dict[str, Any]) -> None:
         """One line of ``metrics.jsonl``; raises OSError.

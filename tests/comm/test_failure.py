@@ -13,7 +13,7 @@ import pytest
 from mpiedge.comm.failure import BAD_INPUT, FAILED, INTERRUPTED, TERMINATED, ends_job
 from mpiedge.comm.threads import ThreadTransport, alone, run_ranks
 from mpiedge.comm.values import SharedBadInput
-from mpiedge.errors import BadInput, RankLost
+from mpiedge.errors import BadInput, NotWritten, RankLost
 from mpiedge.trace import VARIABLE
 from tests.mpirun import mpirun
 
@@ -176,7 +176,12 @@ class _AbortReturns(ThreadTransport):
 
 
 @pytest.mark.parametrize(
-    ("failure", "code"), [(RankLost("rank 0 waited"), FAILED), (BadInput("layers: 9"), BAD_INPUT)]
+    ("failure", "code"),
+    [
+        (RankLost("rank 0 waited"), FAILED),
+        (BadInput("layers: 9"), BAD_INPUT),
+        (NotWritten("no room"), 73),
+    ],
 )
 def test_what_was_said_is_not_raised_again(
     failure: Exception, code: int, capsys: pytest.CaptureFixture[str]

@@ -103,7 +103,9 @@ def test_a_host_that_does_not_is_left_out(monkeypatch: pytest.MonkeyPatch) -> No
     assert world.jobs[1].ranks == 3
 
 
-@pytest.mark.parametrize("last", [Outcome(2), Outcome(143, told=True), Outcome(0, told=True)])
+@pytest.mark.parametrize(
+    "last", [Outcome(2), Outcome(73), Outcome(143, told=True), Outcome(0, told=True)]
+)
 def test_what_a_start_would_not_change_is_not_started_again(last: Outcome) -> None:
     world = World(Outcome(137), last)
     assert world.kept(HERE) == last.code

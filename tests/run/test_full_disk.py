@@ -1,13 +1,14 @@
 """A disk that takes no more: /dev/full stands for it."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mpiedge.comm.threads import ThreadTransport, run_ranks
-from mpiedge.errors import NotWritten
+from mpiedge.errors import BadInput, NotWritten
 from mpiedge.run.job import Job, train
 from mpiedge.run.journal import Journal
 from mpiedge.run.output import Output
@@ -48,6 +49,15 @@ def test_it_is_said_once(tmp_path: Path) -> None:
     assert heard.lines == [
         "metrics.jsonl takes no more (No space left on device); its lines wait for room"
     ]
+
+
+@pytest.mark.parametrize("begin", [lambda o: o.run_file("x"), lambda o: o.go_on("x", 0)])
+def test_a_disk_that_is_full_at_the_start_is_a_line(
+    begin: Callable[[Output], None], tmp_path: Path
+) -> None:
+    os.symlink(FULL, tmp_path / ".run.toml.partial")
+    with pytest.raises(BadInput, match=r"cannot be written to \(No space left on device\)"):
+        begin(Output(tmp_path))
 
 
 @pytest.mark.parametrize("name", [".result.json.partial", "adapter/.adapter_config.json.partial"])
