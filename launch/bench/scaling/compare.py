@@ -121,17 +121,22 @@ def main():
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--quick", action="store_true", help="tiny models: is all in order?")
     options = parser.parse_args()
-    found = []
     for part in options.only:
+        found = []
         for one in PARTS[part](options):
             print(said(one), flush=True)
             found.append(one)
-    if not options.quick:
-        path = HERE / "results.json"
-        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-        found = [each for each in known if each["what"] not in options.only] + found
-        path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        drawing.draw(found, PICTURE)
+        if not options.quick:
+            keep(part, found)
+
+
+def keep(part, found):
+    """Put a part's results beside those of the others, and draw all."""
+    path = HERE / "results.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    every = [each for each in known if each["what"] != part] + found
+    path.write_text(json.dumps(every, indent=1) + "\n", encoding="utf-8")
+    drawing.draw(every, PICTURE)
 
 
 def said(one):
