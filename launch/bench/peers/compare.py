@@ -141,10 +141,26 @@ def measure(options, folder):
             if apart > SAME:
                 sys.exit(f"{name} does not train the same: losses are {apart:.2g} apart")
         rounds.append({name: each["seconds"] for name, each in found.items()})
-        if find_spec("flwr"):
+        if find_spec("flwr") and not options.no_flower:
             rounds[-1].update(averaged(setup, number, options.ranks))
         print(json.dumps({"round": number + 1, **rounds[-1]}), flush=True)
-    return setup, rounds
+        if not options.quick:
+            keep(options, setup, rounds)
+    return rounds
+
+
+def keep(options, setup, rounds):
+    """Write the rounds so far beside this file: what is cut short is not lost."""
+    path = HERE / "results.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    known[f"{options.model}, {options.ranks} ranks"] = {
+        "examples": setup.examples,
+        "tokens": round(setup.lengths, 1),
+        "mrpc": setup.real,
+        "ratios": {name: round(value, 3) for name, value in ratios(rounds).items()},
+        "seconds": rounds,
+    }
+    path.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
 
 
 def ratios(rounds):
@@ -169,34 +185,22 @@ def ratios(rounds):
 
 
 def main():
-    """Measure, print, and store."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", choices=("bert-base",), default="bert-base")
     parser.add_argument("--examples", type=int, default=192)
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a tiny model: is all in order?")
+    parser.add_argument("--no-flower", action="store_true", help="leave federated averaging out")
     options = parser.parse_args()
-    if not find_spec("flwr"):
+    if not find_spec("flwr") and not options.no_flower:
         print("without Flower, which is not installed: pip install flwr")
     with tempfile.TemporaryDirectory() as folder:
-        setup, rounds = measure(options, Path(folder))
-    found = {name: round(value, 3) for name, value in ratios(rounds).items()}
-    for name, value in found.items():
+        rounds = measure(options, Path(folder))
+    for name, value in ratios(rounds).items():
         verdict = "pass" if value >= LIMITS[name] else "FAIL"
         print(f"{name:45} {value:8.2f}  >= {LIMITS[name]:g}  {verdict}")
-    if options.quick:
-        return
-    path = HERE / "results.json"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    known[f"{options.model}, {options.ranks} ranks"] = {
-        "examples": setup.examples,
-        "tokens": round(setup.lengths, 1),
-        "mrpc": setup.real,
-        "ratios": found,
-        "seconds": rounds,
-    }
-    path.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
