@@ -7,6 +7,7 @@ benchmarks' own folders have the full forms and what they measured.
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -19,8 +20,15 @@ HERE = Path(__file__).parent
 COMMANDS = {
     "pac, BERT": ("pac/compare.py", "--quick", "--model", "bert-base"),
     "pac, T5": ("pac/compare.py", "--quick", "--model", "t5-base"),
+    "systems": ("systems/compare.py", "--quick", "--only", "Standalone, LoRA", "EDDL, LoRA", "PAC"),
+    "scaling": ("scaling/compare.py", "--quick"),
     "peers": ("peers/compare.py", "--quick", "--rounds", "1"),
     "comm": ("comm/compare.py", "--quick", "--rounds", "3"),
+    "ring": ("ring/compare.py", "--quick", "--data", "{data}/mrpc"),
+    "split": (
+        *("split/compare.py", "--quick", "--data", "{data}", "--part", "time", "--sides"),
+        *("split", "splitlora", "--cut", "3"),
+    ),
     "deft": ("deft/planner.py", "--times", "1", "--instances", "40"),
     "planning": ("planning/scale.py", "--times", "1"),
     "auto": ("planning/auto.py", "--clusters", "40"),
@@ -31,6 +39,8 @@ COMMANDS = {
     "published": ("published_tables.py",),
 }
 STORES = {"faults", "mutated", "soak"}  # take the place for their results
+ROOT = {"systems", "scaling"}  # emulate devices
+DATA = os.environ.get("MPIEDGE_DATA")
 JUDGED = re.compile(r"^(.+?) {2,}([\d.]+) +(>=|<=) +([\d.]+) +(pass|FAIL)$", re.M)
 TIMED = re.compile(r"^(.+?) +([\d.]+) s\b.*\blimit ([\d.]+) s", re.M)
 
@@ -43,9 +53,18 @@ def rows(said):
         yield f"{what}, s", float(value), f"<= {limit}", float(value) <= float(limit)
 
 
+def lacking(name):
+    """Why a benchmark cannot run here, if it cannot."""
+    if name in ROOT and os.geteuid():
+        return "left out, needs root"
+    if any("{data}" in word for word in COMMANDS[name]) and not DATA:
+        return "left out, MPIEDGE_DATA is not set"
+    return None
+
+
 def once(name, folder):
     """One benchmark: what it said, its seconds and its exit code."""
-    place, *words = COMMANDS[name]
+    place, *words = (word.format(data=DATA) for word in COMMANDS[name])
     if name in STORES:
         words += ["--output", str(folder / f"{name}.json")]
     start = time.monotonic()
@@ -63,6 +82,9 @@ def main(only, output):
     output.parent.mkdir(parents=True, exist_ok=True)
     found, failed = [], 0
     for name in only or COMMANDS:
+        if lacking(name):
+            print(f"{name}: {lacking(name)}")
+            continue
         done, seconds = once(name, output.parent)
         failed += done.returncode != 0
         state = "done" if done.returncode == 0 else f"exit code {done.returncode}"

@@ -25,6 +25,9 @@ def draw(rows, path):
         axis.set(xscale="log", yscale="log", xlabel=label, ylabel="ms an example")
         axis.set_xticks(ticks, [f"{each:,}" for each in ticks])
         axis.minorticks_off()
+        low, high = axis.get_ylim()
+        if high < 10 * low:  # a narrow range would look like a steep one
+            axis.set_ylim(low / 3, high * 3)
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
     figure.text(0.5, 0.005, "dashed: the bound", ha="center", fontsize=8)

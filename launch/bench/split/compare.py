@@ -245,6 +245,26 @@ def main():
             if not options.quick:
                 store(options, rows)
     print(json.dumps(summary(rows), indent=2))
+    for name, value in against_splitlora(rows).items():
+        print(f"{name} of split over SplitLoRA's  {value:.2f}  <= 1  {verdict(value)}")
+
+
+def verdict(value):
+    """Whether split takes no more."""
+    return "pass" if value <= 1 else "FAIL"
+
+
+def against_splitlora(rows):
+    """Seconds of the run and of its devices, of split over SplitLoRA in turn, where both ran."""
+    sides = {side: [row for row in rows if row["side"] == side] for side in ("split", "splitlora")}
+    timed = all("device_seconds" in row for found in sides.values() for row in found)
+    if not timed or not all(sides.values()):
+        return {}
+    return {
+        name: median(total(row[name]) for row in sides["split"])
+        / median(total(row[name]) for row in sides["splitlora"])
+        for name in ("seconds", "device_seconds")
+    }
 
 
 def store(options, rows):
