@@ -33,7 +33,7 @@ COMMANDS = {
     "planning": ("planning/scale.py", "--times", "1"),
     "auto": ("planning/auto.py", "--clusters", "40"),
     "accuracy": ("planning/accuracy.py", "--model", "minilm", "--size", "8"),
-    "faults": ("faults/campaign.py", "--faults", "4"),
+    "faults": ("faults/campaign.py", "--faults", "2"),
     "mutated": ("faults/mutated.py", "--count", "70"),
     "soak": ("faults/soak.py", "--minutes", "0.5"),
     "published": ("published_tables.py",),

@@ -7,10 +7,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryFile
 
 sys.path.append(str(Path(__file__).parents[1] / "trains"))
 
@@ -88,24 +91,43 @@ def averaged(setup, number, clients):
 
 def flower(run, clients, rounds):
     """The seconds and losses of Flower's rounds, from its server."""
+    port = free_port()
     words = [sys.executable, str(HERE / "flower.py"), str(run), "--steps", str(STEPS)]
-    words += ["--address", f"127.0.0.1:{free_port()}", "--clients", str(clients)]
+    words += ["--address", f"127.0.0.1:{port}", "--clients", str(clients)]
     words += ["--rounds", str(rounds)]
     paths = os.pathsep.join([str(HERE), str(HERE.parents[2])])
-    how = {"env": {**ENVIRONMENT, "PYTHONPATH": paths}, "text": True}
-    said = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    server = subprocess.Popen(words, **said, **how)
-    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    others = [
-        subprocess.Popen([*words, "--number", str(number)], **silent, **how)
-        for number in range(clients)
-    ]
-    out, errors = server.communicate()
-    for each in others:
-        each.wait()
-    if server.returncode:
-        sys.exit(f"Flower: {errors[-3000:]}")
-    return json.loads(out.splitlines()[-1])
+    environment = {**ENVIRONMENT, "PYTHONPATH": paths}
+    end, everyone = time.monotonic() + LIMIT, []
+    with ExitStack() as files:
+        for number in (None, *range(clients)):
+            out, errors = (files.enter_context(TemporaryFile("w+")) for _ in range(2))
+            more = [] if number is None else ["--number", str(number)]
+            process = subprocess.Popen(
+                [*words, *more], stdout=out, stderr=errors, text=True, env=environment
+            )
+            everyone.append((process, out, errors))
+            files.callback(process.kill)
+            if number is None:
+                wait_for(int(port), end)  # a client that finds no server gives up now and then
+        while any(process.poll() is None for process, *_ in everyone):
+            failed = [errors for process, _, errors in everyone if process.poll()]
+            if failed or time.monotonic() > end:
+                where = failed[0] if failed else everyone[0][2]
+                where.seek(0)
+                sys.exit(f"Flower {'failed' if failed else 'hangs'}: {where.read()[-3000:]}")
+            time.sleep(0.1)
+        said = everyone[0][1]
+        said.seek(0)
+        return json.loads(said.read().splitlines()[-1])
+
+
+def wait_for(port, end):
+    """Wait until somebody listens."""
+    while time.monotonic() < end:
+        with socket.socket() as asking:
+            if asking.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
 
 
 def blocks(plan):
