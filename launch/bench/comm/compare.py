@@ -14,6 +14,7 @@ from processes import ENVIRONMENT, MPIRUN
 
 HERE = Path(__file__).parent
 SIZES = (4, 16, 64, 256, 1024, 4096, 16384, 65536)  # KiB
+LARGE, LIMITS = 1024, {"over_mpi4py": 0.9, "over_gloo": 1.0}  # from so many KiB on
 
 
 def measured(sizes, rounds, tcp):
@@ -60,9 +61,21 @@ def main():
             print(json.dumps({"over": name, **row}), flush=True)
         print(json.dumps({"over": name, "while computing": found["moving"]}), flush=True)
         kept[name] = {"rows": rows, "while_computing": found["moving"]}
+    for name, each in kept.items():
+        for row in each["rows"]:
+            if row["kib"] >= LARGE:
+                judge(name, row)
     if not options.quick:
         text = json.dumps(kept, indent=1) + "\n"
         (HERE / "results.json").write_text(text, encoding="utf-8")
+
+
+def judge(over, row):
+    """What is asked of large messages and sums, and whether it is so."""
+    for name, limit in LIMITS.items():
+        what = f"{row['what']} of {row['kib']:,} KiB, {over}, {name.replace('_', ' ')}"
+        verdict = "pass" if row[name] >= limit else "FAIL"
+        print(f"{what:60}  {row[name]:.2f}  >= {limit:g}  {verdict}")
 
 
 if __name__ == "__main__":
