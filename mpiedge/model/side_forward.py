@@ -31,7 +31,8 @@ _IGNORED = -100
 """The label that counts for nothing, as everywhere in transformers."""
 
 _WITHOUT = (
-    "past_key_values",
+    "past_key_values",  # up to transformers 5.23
+    "cache",  # the same from then on
     "position_ids",
     "inputs_embeds",
     "decoder_inputs_embeds",
