@@ -19,7 +19,7 @@ from mpiedge.testbed import cluster
 
 HERE = Path(__file__).parent
 CLUSTER = HERE.parents[2] / "hostfiles" / "nano-8.toml"
-BATCH, MICRO_BATCH, EPOCHS = 16, 2, 3
+EPOCHS = 3
 DEVICES = 8
 PLANS = {"Standalone": "standalone", "Eco-FL": "pipeline", "EDDL": "data-parallel"}
 TUNED = {"full": "full", "Adapters": "bottleneck", "LoRA": "lora"}
@@ -28,19 +28,19 @@ SYSTEMS = {f"{plan}, {tuned}": (plan, tuned) for plan in PLANS for tuned in TUNE
 }
 
 
-def settings(setup, system, epochs):
+def settings(setup, system, epochs, sizes):
     """A run of a system: equal for all but for what it trains and how it is spread."""
     plan, tuned = SYSTEMS[system]
-    sizes = {"batch_size": BATCH, "micro_batch_size": MICRO_BATCH, "epochs": epochs}
-    return setup.settings(TUNED.get(tuned, tuned), PLANS.get(plan, plan), **sizes)
+    sizes = dict(zip(("batch_size", "micro_batch_size"), sizes, strict=True))
+    return setup.settings(TUNED.get(tuned, tuned), PLANS.get(plan, plan), epochs=epochs, **sizes)
 
 
-def on_nanos(setup, system):
+def on_nanos(setup, system, sizes):
     """What became of a system: seconds an example in an epoch, memory, or what it ended with."""
     epochs = EPOCHS if system == "PAC" else 1
     name = system.lower().replace(", ", "-")
     ranks = 1 if system.startswith("Standalone") else DEVICES
-    return on_testbed(setup, name, settings(setup, system, epochs), CLUSTER, ranks)
+    return on_testbed(setup, name, settings(setup, system, epochs, sizes), CLUSTER, ranks)
 
 
 def whole(found):
@@ -83,6 +83,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", choices=("bert-base", "t5-base"), default="t5-base")
     parser.add_argument("--examples", type=int, default=64)
+    parser.add_argument("--batch", type=int, nargs=2, default=(16, 2), help="and of a micro-batch")
     parser.add_argument("--only", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
     parser.add_argument("--quick", action="store_true", help="a tiny model: is all in order?")
     options = parser.parse_args()
@@ -90,12 +91,12 @@ def main():
     found = {}
     with tempfile.TemporaryDirectory(prefix="systems-") as folder:
         setup = set_up(Path(folder), options.model, options.examples, options.quick)
-        alone = train(setup, "alone", settings(setup, "Standalone, full", 1))
+        alone = train(setup, "alone", settings(setup, "Standalone, full", 1, (16, 2)))
         full = alone["ranks"][0]["peak_resident_bytes"]
         print(f"full fine-tuning outside of the testbed: {full >> 20} MiB at its peak", flush=True)
         with testbed(CLUSTER):
             for system in options.only:
-                found[system] = on_nanos(setup, system)
+                found[system] = on_nanos(setup, system, options.batch)
                 print(json.dumps({system: found[system]}), flush=True)
     if not options.quick:
         found = keep(options, setup, full, found)
