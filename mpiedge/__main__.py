@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import click
 
 from mpiedge.cli.group import group
-from mpiedge.errors import BadInput, NotWritten, Stopped
+from mpiedge.errors import BadInput, DiskError, Stopped
 from mpiedge.launch import ended
 from mpiedge.launch.rank import rank_of
 from mpiedge.trace import told
@@ -48,8 +48,8 @@ def run(arguments: Sequence[str] | None, *, speaks: bool) -> int:
         return error.exit_code
     except BadInput as error:
         return _say(str(error), BAD_INPUT, speaks)
-    except (Stopped, NotWritten) as known:  # what one rank alone could not write, that one says
-        return _say(str(known), known.code, speaks or isinstance(known, NotWritten))
+    except (Stopped, DiskError) as known:  # what one rank's disk alone does, that one says
+        return _say(str(known), known.code, speaks or isinstance(known, DiskError))
     except (KeyboardInterrupt, click.Abort):
         return _say("interrupted", INTERRUPTED, speaks)
     except Exception as failure:

@@ -22,11 +22,23 @@ class Stopped(RuntimeError):
         """The exit code: 128 and the signal's number."""
 
 
-class NotWritten(RuntimeError):
-    """The result of a run could not be put on the disk; its checkpoints are there to go on from."""
+class DiskError(RuntimeError):
+    """A rank's disk failed the run; its checkpoints are there to go on from."""
 
-    code = 73
-    """The exit code (EX_CANTCREAT): to start again would end in the same way."""
+    code = 1
+    """The exit code."""
+
+
+class NotWritten(DiskError):
+    """The result of a run could not be put on the disk: to start again would end the same way."""
+
+    code = 73  # EX_CANTCREAT
+
+
+class NotRead(DiskError):
+    """What a run kept for itself is not what it wrote: started again, it goes on without it."""
+
+    code = 74  # EX_IOERR
 
 
 class RankLost(RuntimeError):

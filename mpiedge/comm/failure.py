@@ -13,7 +13,7 @@ from mpiedge.comm.connect import Connection
 from mpiedge.comm.interruption import Terminated, interruptible
 from mpiedge.comm.last_resort import within
 from mpiedge.comm.values import SharedBadInput
-from mpiedge.errors import BadInput, NotWritten, RankLost, Stopped
+from mpiedge.errors import BadInput, DiskError, RankLost, Stopped
 from mpiedge.trace import told
 
 INTERRUPTED, TERMINATED, FAILED, BAD_INPUT = 130, 143, 1, 2  # exit codes
@@ -53,7 +53,7 @@ def described(transport: Connection, failure: Exception) -> str:
     if isinstance(failure, RankLost):
         return str(failure)
     name = f"rank {transport.rank} of {transport.size} on {socket.gethostname()}:"
-    if isinstance(failure, BadInput | NotWritten):
+    if isinstance(failure, BadInput | DiskError):
         return f"{name} {failure}"
     words = told(failure)
     return f"{name}\n{words}" if "\n" in words else f"{name} {words}"
@@ -70,7 +70,7 @@ def _end_all(transport: Connection, failure: BaseException) -> None:
 def _code(failure: BaseException) -> int:
     if isinstance(failure, SystemExit):
         return failure.code if isinstance(failure.code, int) else int(failure.code is not None)
-    if isinstance(failure, NotWritten):
+    if isinstance(failure, DiskError):
         return failure.code
     return BAD_INPUT if isinstance(failure, BadInput) else FAILED
 

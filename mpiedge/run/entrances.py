@@ -19,7 +19,6 @@ from mpiedge.plan.partition import PartitionPlan
 from mpiedge.run.clients import Clients, Rota
 from mpiedge.run.kept import Kept
 from mpiedge.run.opening import Opened
-from mpiedge.store.prefetch import Prefetch
 from mpiedge.strategy.strategy import Phase
 from mpiedge.task.sampler import Batch
 
@@ -77,8 +76,7 @@ class Entrances:
         rank, dtype = self._opened.transport.rank, self._opened.blueprint.dtype
         # Worked out beforehand: the thread that reads ahead must not share the order of examples.
         due = {n: self._standing(n) for n in numbers if plan.route(n)[0].rank == rank}
-        ahead = Prefetch(self._cache, iter(due.values()), range(layer, layer + 1), left=self._left)
-        with ahead as replays:
+        with self._kept.replays(due.values(), range(layer, layer + 1), self._left) as replays:
 
             def source(number: int) -> MicroBatch:
                 mask = self._mask(due[number])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mpiedge.pipeline.smashed import Smashed, padded
 from mpiedge.run.kept import Kept
-from mpiedge.store.prefetch import Prefetch, Replay
+from mpiedge.store.prefetch import Replay
 from mpiedge.task.sampler import Batch
 from mpiedge.task.task import Encoded, Task
 
@@ -61,6 +61,5 @@ class Intake:
     def replayed(self, orders: Sequence[Batch], left: bool) -> Iterator[Iterator[Replay]]:
         """What was recorded of batches of examples, read ahead in their order."""
         assert self._kept is not None
-        layers = range(self._layer, self._layer + 1)
-        with Prefetch(self._kept.cache, iter(orders), layers, left=left) as replays:
+        with self._kept.replays(orders, range(self._layer, self._layer + 1), left) as replays:
             yield replays

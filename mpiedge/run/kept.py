@@ -4,16 +4,20 @@ Apart from what is kept in it and why, which differs from strategy to strategy.
 """
 
 import shutil
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from secrets import token_hex
 
 from mpiedge.comm.values import agree, collectively
+from mpiedge.errors import NotRead
 from mpiedge.run.opening import Opened
 from mpiedge.store.cache import ActivationCache
+from mpiedge.store.damaged import Damaged
 from mpiedge.store.layout import Counts, Layout
 from mpiedge.store.place import rank_folder, root
+from mpiedge.store.prefetch import Prefetch, Replay
 from mpiedge.store.space import check_space
+from mpiedge.task.sampler import Batch
 
 
 class Kept:
@@ -43,6 +47,31 @@ class Kept:
         layout = self.cache.layout
         needed = layers * layout.total_bytes(map(Counts, tokens), range(1))
         collectively(self._transport, lambda: check_space(self._folder, needed, layout))
+
+    @contextmanager
+    def replays(
+        self, orders: Iterable[Batch], layers: range, left: bool
+    ) -> Iterator[Iterator[Replay]]:
+        """What was kept of batches of examples, read ahead in their order.
+
+        Raises NotRead for what is not as it was written: unlike a cache's it cannot be made again
+        by the rank that reads it.
+        """
+        with closing(self._read(orders, layers, left)) as found:
+            yield found
+
+    def _read(
+        self, orders: Iterable[Batch], layers: range, left: bool
+    ) -> Generator[Replay, None, None]:
+        with Prefetch(self.cache, iter(orders), layers, left=left) as ahead:
+            try:
+                yield from ahead
+            except Damaged as damaged:
+                raise NotRead(
+                    f"what this run kept in {self._folder} is damaged or gone (examples "
+                    f"{damaged.examples}); go on from the last checkpoint, without what was kept: "
+                    "mpiedge train ... --resume latest"
+                ) from damaged
 
     def close(self) -> None:
         """Remove what was kept."""

@@ -13,7 +13,7 @@ import pytest
 from mpiedge.comm.failure import BAD_INPUT, FAILED, INTERRUPTED, TERMINATED, ends_job
 from mpiedge.comm.threads import ThreadTransport, alone, run_ranks
 from mpiedge.comm.values import SharedBadInput
-from mpiedge.errors import BadInput, NotWritten, RankLost
+from mpiedge.errors import BadInput, NotRead, NotWritten, RankLost
 from mpiedge.trace import VARIABLE
 from tests.mpirun import mpirun
 
@@ -181,6 +181,7 @@ class _AbortReturns(ThreadTransport):
         (RankLost("rank 0 waited"), FAILED),
         (BadInput("layers: 9"), BAD_INPUT),
         (NotWritten("no room"), 73),
+        (NotRead("damaged"), 74),
     ],
 )
 def test_what_was_said_is_not_raised_again(

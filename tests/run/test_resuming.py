@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from mpiedge.errors import BadInput
+from mpiedge.errors import BadInput, NotRead
 from mpiedge.run.checkpoints import Checkpoints, Facts
+from mpiedge.run.kept import Kept
 from mpiedge.run.phases import Entered
 from mpiedge.run.resuming import FOLDER, Position
 from mpiedge.store.checkpoint import parts_in
@@ -97,6 +98,44 @@ def test_going_on_gives_the_same_weights_on_another_number_of_ranks(
     assert went_on.losses == pytest.approx(whole.losses, rel=1e-4)
     assert went_on.result["metrics"] == pytest.approx(whole.result["metrics"], rel=1e-4)
     assert [e["examples"] for e in went_on.result["epochs"]] == [90, 90, 90]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        {"name": "ring", "clients": 2, "interval": 3, "depth": 2, "prefix_cache": True},
+        {"name": "split", "clients": 2, "replay": True},
+    ],
+)
+def test_what_a_run_kept_for_itself_and_finds_damaged_costs_a_start(
+    strategy: dict[str, Any],
+    damage: str,
+    files: Files,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cache = {"folder": str(tmp_path / "caches")}
+    training = {"epochs": 3}
+    chosen = settings(*files, strategy=strategy, training=training, checkpoint=OFTEN, cache=cache)
+    whole, replays = run(chosen, 2, tmp_path / "whole"), Kept.replays
+
+    def damaged(self: Kept, *asked: Any) -> Any:
+        for segment in self._folder.glob("*.h5"):
+            content = bytearray(segment.read_bytes())
+            if damage == "cut":
+                content = content[: len(content) // 2]
+            else:
+                content[len(content) // 4 :: 997] = b"\xff" * len(content[len(content) // 4 :: 997])
+            segment.write_bytes(bytes(content))
+        return replays(self, *asked)
+
+    monkeypatch.setattr(Kept, "replays", damaged)
+    with pytest.raises(NotRead, match="is damaged or gone .* --resume latest"):
+        run(chosen, 2, tmp_path / "parted")
+    monkeypatch.undo()
+    went_on = run(chosen, 2, tmp_path / "parted", resume=True)
+    assert difference(whole, went_on) < 1e-5
 
 
 @pytest.mark.parametrize("update", [3, 9])

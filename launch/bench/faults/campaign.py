@@ -18,6 +18,7 @@ import subjects
 from safetensors.torch import load_file
 
 LIMIT = 240.0  # seconds for one train, disturbed or not; what takes longer hangs
+WHEN = {"update": ("update",) * 2, "time": ("time",) * 2, "both": ("update", "time")}
 APART = 1e-4  # relative difference of weights that are called equal
 
 
@@ -33,9 +34,11 @@ def main():
         wholes = {}
         for number in range(options.faults):
             strategy = options.strategies[number % len(options.strategies)]
+            kind = options.kinds[number % len(options.kinds)]
+            if kind in disturbing.CACHES and strategy not in subjects.CACHING:
+                strategy = dice.choice(subjects.CACHING)
             if strategy not in wholes:
                 wholes[strategy] = undisturbed(place, strategy, options.ranks)
-            kind = options.kinds[number % len(options.kinds)]
             row = disturbed(place, strategy, kind, options, dice, number)
             row["weights_apart"] = apart(wholes[strategy], place / str(number) / "out")
             print(json.dumps(row), flush=True)
@@ -54,7 +57,7 @@ def arguments():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--strategies", nargs="+", default=list(subjects.STRATEGIES))
     parser.add_argument("--kinds", nargs="+", default=list(disturbing.KINDS))
-    parser.add_argument("--when", choices=("update", "time"), default="update")
+    parser.add_argument("--when", choices=list(WHEN), default="update")
     parser.add_argument("--output", type=Path)
     return parser.parse_args()
 
@@ -97,12 +100,13 @@ def disturbed(place, strategy, kind, options, dice, number):
     out = folder / "out"
     end = time.monotonic() + LIMIT
     whole = place / strategy / "out"
-    if options.when == "time":
+    if WHEN[options.when][number % 2] == "time":
         wait((out / "run.toml").exists, process, end)
         time.sleep(dice.random() * lasted(whole))
     # There is nothing to damage before the first checkpoint.
-    first = subjects.EVERY + 1 if kind in disturbing.DAMAGES else 0
-    moment = dice.randrange(first, steps(whole)) if options.when == "update" else first
+    first = subjects.EVERY + 1 if kind in disturbing.CHECKPOINTS else 0
+    by_update = WHEN[options.when][number % 2] == "update"
+    moment = dice.randrange(first, steps(whole)) if by_update else first
     wait(lambda: steps(out) >= moment, process, end)
     doing = state(out)
     hit = False
@@ -116,6 +120,7 @@ def disturbed(place, strategy, kind, options, dice, number):
     return {
         "strategy": strategy,
         "fault": kind,
+        "at": WHEN[options.when][number % 2],
         "rank": victim,
         "before_update": at,
         "doing": doing,

@@ -13,7 +13,10 @@ STRATEGIES = {
     "deft": 'name = "deft"\nclients = 3\nreplan = 0',
     "fedlora": 'name = "fedlora"\nclients = 3\nlocal_steps = 2',
     "splitlora": 'name = "splitlora"\nclients = 2',
+    "ring, kept": 'name = "ring"\nclients = 2\ninterval = 20\ndepth = 3\nprefix_cache = true',
+    "split, kept": 'name = "split"\nclients = 2\nreplay = true',
 }
+CACHING = ("pac", "ring, kept", "split, kept")
 SIDE = '[adapter]\nkind = "parallel"\nreduction = 2'
 UPDATES = 120
 EVERY = 6  # updates between two checkpoints
