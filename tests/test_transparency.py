@@ -91,6 +91,14 @@ HYBRIDS = [
     (2, {"name": "pac", "groups": ["0", "1"]}),
     (3, {"name": "pac", "groups": ["2", "0,1"], "shares": [1.0, 2.0, 1.0]}),
     (4, {"name": "pac", "groups": ["0,1", "2", "3"], "layers": [1, 3, 1]}),
+    (1, {"name": "pac", "record": "before"}),
+    (3, {"name": "pac", "record": "before"}),
+    (3, {"name": "pac", "record": "before", "groups": ["2", "0,1"], "shares": [1.0, 2.0, 1.0]}),
+    (
+        4,
+        {"name": "pac", "record": "before", "groups": ["0", "1", "2", "3"], "layers": [1, 1, 2, 1]},
+    ),
+    (4, {"name": "pac", "goal": "memory"}),
 ]
 
 
@@ -131,6 +139,8 @@ def test_every_family_beside_a_side_network(family: str, tmp_path: Path, data: P
     alone = _run(model, data, 1, {"name": "standalone"}, **more)
     strategy, cache = {"name": "pac", "groups": ["0", "1"]}, {"folder": str(tmp_path / "caches")}
     assert difference(alone, _run(model, data, 2, strategy, cache=cache, **more)) < 1e-6
+    staged = {"name": "pac", "record": "before", "groups": ["1", "0", "2"], "mixed": True}
+    assert difference(alone, _run(model, data, 3, staged, cache=cache, **more)) < 1e-6
     assert difference(alone, _run(model, data, 3, {"name": "pipeline"}, **more)) == 0.0
 
 

@@ -5,6 +5,7 @@ from mpiedge.cli.round_sheets import sheets as round_sheets
 from mpiedge.doctor.table import Sheet
 from mpiedge.plan.prediction import Amount
 from mpiedge.run.foresight import Foresight, Seat
+from mpiedge.strategy.forecast import add
 from mpiedge.strategy.layout import layout
 from mpiedge.strategy.strategy import Phase, Source
 
@@ -35,9 +36,11 @@ def _time(one: Foresight) -> str:
     count = len(one.forecast.epochs)
     later = f", the last {one.last.seconds:.1f} s" if count > 1 else ""
     epochs = "1 epoch" if count == 1 else f"{count} epochs"
+    before = one.forecast.before.seconds
+    recording = f"recording {before:.1f} s, " if before else ""
     return (
-        f"time: {one.forecast.seconds:.1f} s for {epochs}, {one.clock.steps} updates; the first "
-        f"epoch {one.first.seconds:.1f} s{later}"
+        f"time: {one.forecast.seconds:.1f} s for {epochs}, {one.clock.steps} updates; {recording}"
+        f"the first epoch {one.first.seconds:.1f} s{later}"
     )
 
 
@@ -46,11 +49,13 @@ def _layout(one: Foresight) -> Sheet:
     found: list[tuple[int, Rows]] = []
     for phase in one.phases:
         rows = _phase(phase)
+        if not phase.batches and not phase.beforehand:
+            continue
         before = found.pop()[0] if found and found[-1][1] == rows else 0
         found.append((before + phase.batches, rows))
     head = ("updates", "model", "layers", "ranks", "share of micro-batches")
     lines = (
-        ("" if place else str(count), *row)
+        ("" if place else str(count or "before"), *row)
         for count, rows in found
         for place, row in enumerate(rows)
     )
@@ -104,12 +109,13 @@ def _seat(one: Foresight, seat: Seat) -> tuple[str, ...]:
 
 
 def _links(one: Foresight) -> Sheet:
-    ways = sorted({*one.first.sent, *one.last.sent})
+    first = add(one.forecast.before.sent, one.first.sent)
+    ways = sorted({*first, *one.last.sent})
     rows = (
         (
             f"{way.source} to {way.dest}",
             way.what.value,
-            *_amount(one.first.sent.get(way, Amount())),
+            *_amount(first.get(way, Amount())),
             *_amount(one.last.sent.get(way, Amount())),
         )
         for way in ways

@@ -6,6 +6,7 @@ that of the held layers and one tensor.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -35,6 +36,14 @@ class Slot(NamedTuple):
     places: tuple[str, ...]
 
 
+class Parts(str, Enum):
+    """What of a layer is made real, where a side network stands beside the model."""
+
+    ALL = "all"
+    BACKBONE = "backbone"  # the model's own
+    SIDE = "side"  # the side network's, and the head whole
+
+
 @dataclass(frozen=True)
 class Terms:
     """How a rank wants its tensors."""
@@ -52,16 +61,15 @@ def load(  # noqa: PLR0913 - what follows the star are wishes, and each has a de
     *,
     tuned: frozenset[str] = frozenset(),
     seed: int = 0,
-    backbone: bool = True,
+    parts: Parts = Parts.ALL,
     values: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> Shard:
     """Make layers of the blueprint's model real, in place; what is real already is left alone.
 
-    Without ``backbone``, of the layers only the side network, and the head whole if it is among
-    them.  Where ``values`` has a parameter's by its name, they are taken.
+    Where ``values`` has a parameter's by its name, they are taken.
     """
     held = frozenset(layers)
-    names = needed(blueprint, held, backbone)
+    names = needed(blueprint, held, parts)
     terms = Terms(torch.device(device), tuned, seed)
     _make_buffers(blueprint, names, terms.device)
     checkpoint = open_checkpoint(blueprint)
@@ -86,10 +94,10 @@ def load(  # noqa: PLR0913 - what follows the star are wishes, and each has a de
     for name in sorted(missing):
         _begin(blueprint, slots[name], terms)
     _read_buffers(blueprint, checkpoint, names)
-    return Shard(blueprint, held, tuned)
+    return Shard(blueprint, held, tuned, bare=parts is Parts.BACKBONE)
 
 
-def needed(blueprint: Blueprint, layers: Iterable[int], backbone: bool = True) -> frozenset[str]:
+def needed(blueprint: Blueprint, layers: Iterable[int], parts: Parts = Parts.ALL) -> frozenset[str]:
     """The names of the parameters and buffers that loading these layers makes real."""
     held, last = frozenset(layers), blueprint.num_layers - 1
     model = blueprint.model
@@ -98,11 +106,14 @@ def needed(blueprint: Blueprint, layers: Iterable[int], backbone: bool = True) -
         for each in (model.named_parameters(), model.named_buffers())
         for name, _ in each
     }
-    return frozenset(
-        name
-        for name, found in places.items()
-        if (found if backbone or name.startswith(SIDE) else last in found)
-    )
+
+    def wanted(name: str, found: frozenset[int]) -> bool:
+        beside = name.startswith(SIDE)
+        if parts is Parts.SIDE and not beside:
+            return last in found
+        return bool(found) and not (beside and parts is Parts.BACKBONE)
+
+    return frozenset(name for name, found in places.items() if wanted(name, found))
 
 
 @one_at_a_time

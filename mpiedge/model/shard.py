@@ -29,9 +29,15 @@ class Shard(nn.Module):
     """Some layers of a model, the parameters in them, and which of those are trained."""
 
     def __init__(
-        self, blueprint: Blueprint, held: Iterable[int], tuned: frozenset[str] = frozenset()
+        self,
+        blueprint: Blueprint,
+        held: Iterable[int],
+        tuned: frozenset[str] = frozenset(),
+        bare: bool = False,
     ) -> None:
+        """With ``bare`` the model runs as if nothing stood beside it."""
         super().__init__()
+        self._bare = bare
         self.blueprint = blueprint
         self.model = blueprint.model
         self.held = frozenset(held)
@@ -114,7 +120,8 @@ class Shard(nn.Module):
         if missing:
             raise ValueError(f"layer {missing[0]} is not held here: {sorted(self.held)} are")
         walk, source = Walk(self.blueprint, entries), backbone or computed
-        side, beside = side_of(self.model), dict[int, Context]()
+        side = None if self._bare else side_of(self.model)
+        beside = dict[int, Context]()
         for layer in layers:
             drawn = seeds if self._drops(layer) else None
             if layer == self.blueprint.num_layers - 1:

@@ -21,6 +21,7 @@ from mpiedge.model.backbone import Backbone
 from mpiedge.model.shard import Shard
 from mpiedge.pipeline.backward import Passes, Whole
 from mpiedge.pipeline.judging import Answer, Objective, counted
+from mpiedge.pipeline.recording import Replaying
 from mpiedge.plan.partition import PartitionPlan, Route, Stage
 from mpiedge.plan.timeline import Action, Pass
 
@@ -81,6 +82,11 @@ class Portion(NamedTuple):
     backbones: Backbones | None = None  # None: every layer computes
     answers: Source | None = None  # labels, on a route's last rank; None: they come from its first
 
+    @property
+    def replays(self) -> bool:
+        """Whether every stage has what the backbone makes there: then it need not travel."""
+        return isinstance(self.backbones, Replaying)
+
     def batch(self, index: int) -> int:
         """The number, in the whole run, of the ``index``-th batch."""
         return self.first // len(self.plan.micro_batches) + index
@@ -92,6 +98,8 @@ class Saved(NamedTuple):
     entered: list[Tensor]  # what came in that gradients are owed for
     left: list[Tensor]  # what went out that gradients will come for, or the loss
 
+
+_NOTHING = torch.empty(0)
 
 Entered = tuple[Activation, dict[int, tuple[Tensor, ...]]]
 Watch = Callable[[Portion, Monitor], Monitor]
@@ -151,8 +159,9 @@ class Engine:
         with torch.set_grad_enabled(trains):
             y = self._timed(lambda: self._shard(*call))
         if answer is None:
-            tag, dest = Tag(Kind.ACTIVATION, number, action.stage + 1), route[action.stage + 1].rank
-            self._transport.send([tensor.cpu() for tensor in y], dest, tag)
+            following, tag = route[action.stage + 1], Tag(Kind.ACTIVATION, number, action.stage + 1)
+            sent = y._replace(hidden=_NOTHING) if self._bare(portion, following) else y
+            self._transport.send([tensor.cpu() for tensor in sent], following.rank, tag)
             left = [tensor for tensor in y if tensor.requires_grad]
         else:
             value = self._judge(portion, y.hidden, answer)
@@ -160,6 +169,14 @@ class Engine:
             monitor.result(number, value.detach())
         if trains:
             self._saved[action] = Saved(entered, left)
+
+    def _bare(self, portion: Portion, following: Stage) -> bool:
+        """Whether a stage can do without what the backbone made before it.
+
+        A head may merge it with what the side network made, and reads back nothing.
+        """
+        head = self._shard.blueprint.num_layers - 1
+        return portion.replays and following.layers.start != head
 
     def _enter(self, portion: Portion, route: Route, number: int) -> Entered:
         """Hand a new micro-batch's labels and later entries to the ranks that need them."""

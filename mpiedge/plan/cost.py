@@ -52,9 +52,27 @@ class LayerProfile:
             forward_start=max(0.0, self.forward_start - self.frozen_start),
             weights=self.weights - self.frozen_weights,
             working=0,
+            # Every stage reads back what the backbone makes there, so only the side's crosses.
+            boundary=self.boundary if self.gradient is None else self.gradient,
             frozen_forward=0.0,
             frozen_start=0.0,
             frozen_weights=0,
+        )
+
+    def recorded(self) -> "LayerProfile":
+        """The profile of the same layer when only what its backbone makes is wanted."""
+        return replace(
+            self,
+            forward=self.frozen_forward,
+            forward_start=self.frozen_start,
+            backward=0.0,
+            backward_start=0.0,
+            weights=self.frozen_weights,
+            tuned=0,
+            activation=0,
+            boundary=self.boundary - (self.gradient or 0),
+            gradient=0,
+            update=0.0,
         )
 
 
@@ -172,6 +190,10 @@ class CostModel:
     def replaying(self) -> "CostModel":
         """The same cluster when what the backbone makes is read back, not computed."""
         return replace(self, layers=tuple(layer.replayed() for layer in self.layers))
+
+    def recording(self) -> "CostModel":
+        """The same cluster when the backbone alone runs, and nothing is trained."""
+        return replace(self, layers=tuple(layer.recorded() for layer in self.layers))
 
     def _speed(self, stage: Stage) -> float:
         return self.devices[stage.rank].speed

@@ -179,6 +179,11 @@ class PartitionPlan:
         routes = tuple(tuple(replace(s, trainable=frozenset()) for s in r) for r in self.routes)
         return PartitionPlan(routes, self.assignment, cycle=self.cycle)
 
+    def below(self, layer: int) -> "PartitionPlan":
+        """The same routes as far as a layer, with nothing to train."""
+        routes = tuple(tuple(_cut(route, layer)) for route in self.routes)
+        return PartitionPlan(routes, self.assignment, cycle=self.cycle)
+
     @cached_property
     def _batches(self) -> dict[tuple[int, ...], "PartitionPlan"]:
         return {}
@@ -240,6 +245,12 @@ def from_json(value: dict[str, Any]) -> PartitionPlan:
         value["still"],
         frozenset(value["apart"]),
     )
+
+
+def _cut(route: Route, layer: int) -> Iterator[Stage]:
+    for stage in route:
+        if stage.layers.start < layer:
+            yield Stage(stage.rank, range(stage.layers.start, min(stage.layers.stop, layer)))
 
 
 def _check_contiguous(route: Route) -> None:

@@ -1,7 +1,8 @@
-"""Which stored activations have to move so that every rank has its own examples whole.
+"""Which stored activations have to move so that every rank has what it will train on.
 
 While a model is laid out as a pipeline each rank keeps what its layers made; afterwards each rank
-trains examples of its own and needs all layers of those (PAC, section 5.2).
+trains examples of its own and needs all layers of those (PAC, section 5.2), or, where a side
+network is laid out in stages too, those of its stage.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ Examples = npt.NDArray[np.int64]
 
 
 class Holding(NamedTuple):
-    """What a rank has: of these examples, what these layers made."""
+    """What a rank has, or is to have: of these examples, what these layers made."""
 
     rank: int
     layers: range
@@ -32,12 +33,13 @@ class Transfer(NamedTuple):
     examples: Examples
 
 
-def recorded_by(
+def held_by(
     plan: PartitionPlan, batches: Sequence[Sequence[int]], layers: range
 ) -> tuple[Holding, ...]:
-    """What each rank will have stored once the micro-batches ``batches`` went along their routes.
+    """What the micro-batches ``batches`` leave on each rank as they go along their routes.
 
-    Of ``layers`` only: there is nothing to store of the head.
+    Also what each rank needs of them to replay the routes.  Of ``layers`` only: there is nothing
+    to store of the head.
     """
     examples: dict[tuple[int, int, int], list[int]] = {}
     for number, batch in enumerate(batches):
@@ -51,16 +53,6 @@ def recorded_by(
     )
 
 
-def owned_by(plan: PartitionPlan, batches: Sequence[Sequence[int]]) -> tuple[int, ...]:
-    """For each example, the rank where its micro-batch enters under a plan."""
-    owners = {
-        example: plan.route(number)[0].rank
-        for number, batch in enumerate(batches)
-        for example in batch
-    }
-    return tuple(owners[example] for example in range(len(owners)))
-
-
 def uncovered(holdings: Sequence[Holding], wanted: Examples, layers: range) -> Examples:
     """Those of the wanted examples of which some layer is nowhere."""
     covered = _Coverage(wanted, layers)
@@ -69,41 +61,38 @@ def uncovered(holdings: Sequence[Holding], wanted: Examples, layers: range) -> E
     return wanted[~covered.whole()]
 
 
-def transfers(
-    holdings: Sequence[Holding], owners: Sequence[int], layers: range
-) -> tuple[Transfer, ...]:
-    """What moves, so that ``owners[e]`` has all ``layers`` of each example ``e`` that can be had.
+def transfers(holdings: Sequence[Holding], wanted: Sequence[Holding]) -> tuple[Transfer, ...]:
+    """What moves, so that every rank has what is ``wanted`` of it, as far as it can be had.
 
-    What an owner has already does not move, and nothing moves twice.
+    What a rank has already does not move, and nothing moves twice.
     """
-    owner = np.asarray(owners, dtype=np.int64)
-    known = [one._replace(examples=one.examples[one.examples < len(owner)]) for one in holdings]
-    covered = _Coverage(np.arange(len(owner)), layers)
-    for holding in known:
-        here = holding.examples[owner[holding.examples] == holding.rank]
-        covered.add(holding._replace(examples=here))
     moved: list[Transfer] = []
-    for holding in sorted(known, key=lambda one: (one.rank, one.layers.start)):
-        away = holding.examples[owner[holding.examples] != holding.rank]
-        new = covered.add(holding._replace(examples=away))
-        for dest in np.unique(owner[new]):
-            chosen = new[owner[new] == dest]
-            moved.append(Transfer(holding.rank, int(dest), holding.layers, chosen))
+    for want in sorted(wanted, key=lambda one: (one.rank, one.layers.start)):
+        covered = _Coverage(want.examples, want.layers)
+        for holding in holdings:
+            if holding.rank == want.rank:
+                covered.add(holding)
+        for holding in sorted(holdings, key=lambda one: (one.rank, one.layers.start)):
+            if holding.rank != want.rank and len(new := covered.add(holding)):
+                moved.append(Transfer(holding.rank, want.rank, holding.layers, new))
     return tuple(moved)
 
 
 class _Coverage:
-    """For every example and layer, whether it is accounted for."""
+    """For every example in question and every layer, whether it is accounted for."""
 
     def __init__(self, examples: Examples, layers: range) -> None:
         self._layers = layers
         size = int(examples.max()) + 1 if len(examples) else 0
         self._there = np.zeros((size, len(layers)), dtype=np.bool_)
+        self._asked = np.zeros(size, dtype=np.bool_)
+        self._asked[examples] = True
         self._examples = examples
 
     def add(self, holding: Holding) -> Examples:
         """Take a holding in; gives those of its examples for which it brought anything new."""
         ids = holding.examples[holding.examples < len(self._there)]
+        ids = ids[self._asked[ids]]
         start = max(holding.layers.start, self._layers.start) - self._layers.start
         stop = min(holding.layers.stop, self._layers.stop) - self._layers.start
         columns = np.arange(start, max(start, stop))

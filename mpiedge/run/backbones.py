@@ -21,6 +21,8 @@ from mpiedge.task.task import Encoded
 class Visits(NamedTuple):
     """The examples of every micro-batch, and of those that a rank takes part in."""
 
+    layers: Sequence[int]
+    """Those that the rank runs, all in one stage."""
     examples: Numbered
     batches: Callable[[], Iterator[Batch]]
     """Those that the rank takes part in, from the first on; another thread goes through them."""
@@ -28,8 +30,8 @@ class Visits(NamedTuple):
 
 def evaluation_visits(evaluation: Evaluation, rank: int) -> Visits:
     """The visits of a split's examples that each come once."""
-    numbers = evaluation.numbers(rank)
-    return Visits(evaluation.examples, lambda: map(evaluation.examples, numbers))
+    numbers, layers = evaluation.numbers(rank), evaluation.plan.layers_of(rank)
+    return Visits(layers, evaluation.examples, lambda: map(evaluation.examples, numbers))
 
 
 @contextmanager
@@ -41,7 +43,8 @@ def backbones(
     After recording all of it is on the disk.  What turns out to be damaged in replaying is made
     again.
     """
-    if one is None or source is Source.COMPUTE:
+    headed = source is Source.REPLAY and one is not None and not _kept(one, visits)
+    if one is None or source is Source.COMPUTE or headed:
         yield None
     elif source is Source.RECORD:
         yield Recording(one.cache, one.survey.targets, visits.examples)
@@ -54,16 +57,25 @@ def backbones(
 def _replays(
     opened: Opened, one: SplitCache, split: Sequence[Encoded], visits: Visits
 ) -> Generator[Replay, None, None]:
-    done = 0
+    done, layers = 0, _kept(one, visits)
     while True:
         due = (batch for batch in visits.batches() if batch)
-        with Prefetch(one.cache, islice(due, done, None), one.layers, left=one.left) as ahead:
+        with Prefetch(one.cache, islice(due, done, None), layers, left=one.left) as ahead:
             try:
                 for replay in ahead:
                     done += 1
                     yield replay
             except Damaged as damaged:
-                lost = damaged.examples
+                one.cache.drop(damaged.examples)
             else:
                 return
-        mend(opened, one.cache, split, lost)
+        # What stands in the same file may be gone too, and is made again at the same time.
+        wanted = {example for batch in visits.batches() for example in batch}
+        lost = wanted.difference(one.cache.complete(layers).tolist())
+        mend(opened, one.cache, split, sorted(lost), layers)
+
+
+def _kept(one: SplitCache, visits: Visits) -> range:
+    """The layers of a rank's stage that are stored; none where it has the head alone."""
+    held = [layer for layer in visits.layers if layer in one.layers]
+    return range(held[0], held[-1] + 1) if held else range(0)

@@ -1,7 +1,7 @@
 """A run's activation caches: what is stored on which rank, what is missing, and who gets what.
 
 A split is cached on every rank: while the model is laid out as a pipeline each stores what its
-layers made, afterwards each has all layers of the examples that are its own.
+layers made, afterwards each has what it replays.
 """
 
 import shutil
@@ -22,8 +22,7 @@ from mpiedge.plan.partition import PartitionPlan
 from mpiedge.plan.redistribution import (
     Examples,
     Holding,
-    owned_by,
-    recorded_by,
+    held_by,
     transfers,
     uncovered,
 )
@@ -181,9 +180,9 @@ def has_most(opened: Opened, one: SplitCache) -> bool:
 
 
 def settle(opened: Opened, one: SplitCache, plan: PartitionPlan) -> int:
-    """Give every rank the examples that are its own under a plan; the bytes this rank sent."""
-    owners = owned_by(plan, one.order)
-    return redistribute(opened.transport, one.cache, owners, one.counts)
+    """Give every rank what it replays under a plan; the bytes this rank sent."""
+    wanted = held_by(plan, one.order, one.layers)
+    return redistribute(opened.transport, one.cache, wanted, one.counts)
 
 
 def check_room(opened: Opened, caches: Caches, phases: Sequence[Phase]) -> None:
@@ -207,10 +206,10 @@ class Stored(NamedTuple):
     def growth(self, phases: Sequence[Phase], rank: int) -> int:
         """The most bytes that a rank's part will take on the disk, beside what is there."""
         layers = range(self.layout.layers)
-        recorded = recorded_by(phases[0].plan, self.order, layers)
+        recorded = held_by(phases[0].plan, self.order, layers)
         # With nothing to replay, everything stays where it was recorded.
-        owners = [owned_by(phase.plan, self.order) for phase in phases[1:]]
-        moved = [each for owned in owners for each in transfers(recorded, owned, layers)]
+        wanted = [held_by(phase.plan, self.order, layers) for phase in phases[1:]]
+        moved = [each for some in wanted for each in transfers(recorded, some)]
         here = [held for held in recorded if held.rank == rank]
         coming = [Holding(rank, each.layers, each.examples) for each in moved if each.dest == rank]
         return sum(

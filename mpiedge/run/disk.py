@@ -5,6 +5,8 @@ The same numbers that a run checks before it begins, without opening a store.
 
 from collections.abc import Mapping, Sequence
 
+from mpiedge.plan.partition import PartitionPlan
+from mpiedge.plan.redistribution import held_by
 from mpiedge.run.caching import Stored, layout_of
 from mpiedge.run.examples import survey
 from mpiedge.run.extent import Counted
@@ -22,22 +24,25 @@ def reading(
 ) -> dict[int, float]:
     """Seconds that each rank's disk takes for what it reads in an epoch, where its speed is known.
 
-    A side network's examples are read in parts by those that train on them, other stores as a
+    Of a side network's examples each rank reads what its stage replays; other stores are read as a
     whole by whoever keeps them.
     """
-    cluster, plan = opened.cluster, phases[-1].plan
+    cluster = opened.cluster
     if cluster is None:
         return {}
     sizes = dict(stored)
     if stores:
-        train = stores[0]
-        whole = train.layout.total_bytes(train.counts, range(train.layout.layers))
-        routes = [{stage.rank for stage in plan.route(m)} for m in plan.micro_batches]
-        sizes = {
-            rank: whole * sum(rank in route for route in routes) // len(routes) for rank in stored
-        }
+        sizes = {rank: _replayed(stores[0], phases[-1].plan, rank) for rank in stored}
     speeds = {rank: one.storage for rank, one in enumerate(cluster.members)}
     return {rank: size / speeds[rank] for rank, size in sizes.items() if speeds[rank]}
+
+
+def _replayed(one: Stored, plan: PartitionPlan, rank: int) -> int:
+    """Bytes that a rank reads of a split in an epoch."""
+    held = (h for h in held_by(plan, one.order, range(one.layout.layers)) if h.rank == rank)
+    return sum(
+        one.layout.total_bytes((one.counts[int(e)] for e in h.examples), h.layers) for h in held
+    )
 
 
 def split_stores(opened: Opened, one: Counted) -> tuple[Stored, ...]:

@@ -19,7 +19,7 @@ from mpiedge.run.foreseen_rounds import foreseen_rounds
 from mpiedge.run.opening import Opened
 from mpiedge.run.planning import cost_of, plan_run
 from mpiedge.strategy.feeding import fed
-from mpiedge.strategy.forecast import NOTHING, Costs, Epoch, Forecast, forecast
+from mpiedge.strategy.forecast import IDLE, NOTHING, Costs, Epoch, Forecast, forecast
 from mpiedge.strategy.layout import layout
 from mpiedge.strategy.reading import behind_disks
 from mpiedge.strategy.roles import roles
@@ -61,12 +61,12 @@ class Foresight:
     @property
     def first(self) -> Epoch:
         """The first epoch; one in which nothing happens where there is none."""
-        return self.forecast.epochs[0] if self.forecast.epochs else _NONE
+        return self.forecast.epochs[0] if self.forecast.epochs else IDLE
 
     @property
     def last(self) -> Epoch:
         """The last epoch, for which everything is unfrozen or read back that will be."""
-        return self.forecast.epochs[-1] if self.forecast.epochs else _NONE
+        return self.forecast.epochs[-1] if self.forecast.epochs else IDLE
 
     @property
     def trouble(self) -> str:
@@ -79,9 +79,6 @@ class Foresight:
             f"{seat.short / _MIB:.1f} MiB more than it has"
             for seat in short
         )
-
-
-_NONE = Epoch(0.0, {}, {})
 
 
 def foresee(opened: Opened) -> Foresight:
@@ -150,6 +147,7 @@ def values(one: Foresight) -> dict[str, Any]:
         "fits": not one.trouble,
         "trouble": one.trouble,
         "seconds": one.forecast.seconds if one.forecast.epochs else None,
+        "recording_seconds": one.forecast.before.seconds,
         "phases": [_phase(phase) for phase in one.phases],
         "devices": [_seat(one, seat) for seat in one.seats],
         "epochs": [

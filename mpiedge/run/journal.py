@@ -107,6 +107,11 @@ class Journal:
         """Something else than training took so long."""
         self._paused += seconds
 
+    def recorded(self, done: int, count: int) -> None:
+        """So many of ``count`` examples are recorded."""
+        self._progress.note(f"recording what the model makes: {done} of {count} examples")
+        self.status.recorded(done, count)
+
     def completed(self, recorded: int, moved: int, seconds: float) -> None:
         """The activation caches are whole: what it took."""
         self.caching = {

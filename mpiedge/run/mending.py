@@ -21,28 +21,30 @@ _TOGETHER = 16  # examples whose activations of all layers are in memory at once
 
 
 def mend(
-    opened: Opened, cache: ActivationCache, split: Sequence[Encoded], lost: Sequence[int]
+    opened: Opened,
+    cache: ActivationCache,
+    split: Sequence[Encoded],
+    lost: Sequence[int],
+    layers: range,
 ) -> None:
-    """Record the examples ``lost`` of a split again, on this rank."""
-    cache.drop(lost)
-    kept = range(cache.layout.layers)
+    """Record ``layers`` of the examples ``lost`` of a split again, on this rank."""
     for start in range(0, len(lost), _TOGETHER):
         numbers = lost[start : start + _TOGETHER]
-        rows = _recomputed(opened, kept, [split[number] for number in numbers])
+        rows = _recomputed(opened, layers, [split[number] for number in numbers])
         for number, hidden in zip(numbers, rows, strict=True):
             masks = [torch.ones(each.shape[:2], dtype=torch.int64) for each in hidden]
-            cache.put([number], kept, hidden, masks)
+            cache.put([number], layers, hidden, masks)
     cache.finish()
 
 
 @torch.no_grad()
 def _recomputed(opened: Opened, layers: range, examples: Sequence[Encoded]) -> list[list[Tensor]]:
-    """For each example, alone and so without padding, what each layer makes: [1, seq, width]."""
+    """For each example, alone and so without padding, what the layers make: [1, seq, width]."""
     blueprint = open_model(opened.settings.model, opened.purpose, len(opened.labels) or 1)
     inputs = [opened.task.collate([example]) for example in examples]
     xs = [entrance(each.mask.to(opened.device)) for each in inputs]
     rows: list[list[Tensor]] = [[] for _ in examples]
-    for layer in layers:
+    for layer in range(layers.stop):
         shard = load(blueprint, [layer], opened.device)
         shard.eval()
         for index, given in enumerate(inputs):
@@ -51,6 +53,7 @@ def _recomputed(opened: Opened, layers: range, examples: Sequence[Encoded]) -> l
                 for place, entry in entries_of(given, blueprint.bridge).items()
             }
             xs[index] = shard(xs[index], range(layer, layer + 1), entries)
-            rows[index].append(xs[index].hidden.cpu())
+            if layer in layers:
+                rows[index].append(xs[index].hidden.cpu())
         unload(blueprint, frozenset())
     return rows

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mpiedge.comm.compression import compressed
 from mpiedge.comm.values import collectively
-from mpiedge.model.load import load, unload
+from mpiedge.model.load import Parts, load, unload
 from mpiedge.model.shard import Shard
 from mpiedge.pipeline.deferred import Deferred
 from mpiedge.pipeline.engine import Engine
@@ -46,21 +46,14 @@ def begin(opened: Opened, phase: Phase, steps: int, values: Mapping[str, Tensor]
     return _entered(opened, phase, steps, {name: (value,) for name, value in values.items()})
 
 
-def resume(
-    opened: Opened, phase: Phase, steps: int, resumed: Resumed, before: Entered | None
-) -> Entered:
-    """Enter a phase with what a checkpoint says; called by all.
-
-    What ``before`` has loaded, if it was needed on the way, is let go.
-    """
+def resume(opened: Opened, phase: Phase, steps: int, resumed: Resumed) -> Entered:
+    """Enter a phase with what a checkpoint says; called by all."""
     blueprint, plan = opened.blueprint, phase.plan.batch(resumed.position.done)
     wanted = {
         rank: {n for n in resumed.shared if rank in plan.ranks_of(blueprint.layers_of(n))}
         for rank in plan.ranks
     }
     state = hand_over(opened.transport, resumed.held, resumed.shared, wanted)
-    if before is not None:
-        unload(blueprint, frozenset())
     return _entered(opened, phase, steps, state)
 
 
@@ -146,12 +139,13 @@ def _tuned(opened: Opened, phase: Phase) -> frozenset[str]:
 
 
 def _loaded(opened: Opened, phase: Phase, state: Named) -> Shard:
+    replays = phase.source is Source.REPLAY
     return load(
         opened.blueprint,
         layers_of(phase, opened.transport.rank),
         opened.device,
         tuned=_tuned(opened, phase),
         seed=opened.settings.training.seed,
-        backbone=phase.source is not Source.REPLAY or bool(phase.entrances),
+        parts=Parts.SIDE if replays and not phase.entrances else Parts.ALL,
         values={name: tensors[0] for name, tensors in state.items()},
     )

@@ -55,6 +55,8 @@ def described(opened: Opened, phases: tuple[Phase, ...]) -> Iterator[str]:
 def _headed(opened: Opened, phase: Phase, done: int) -> str:
     first = phase.until - phase.batches if phase.until else done
     when = f"updates {first + 1} to {first + phase.batches}"
+    if not phase.batches:
+        when = "before the first update" if phase.beforehand else "what is not recorded yet"
     if phase.level and phase.watch or phase.until and first < done:
         when = f"from plateau {phase.level} on"
     if not phase.evaluation:

@@ -28,7 +28,7 @@ from mpiedge.run.pool import Pool, pooled
 from mpiedge.run.resuming import Resumed
 from mpiedge.strategy.registry import AT_CLIENTS, POOLING, RECORDING
 from mpiedge.strategy.roles import SERVER
-from mpiedge.strategy.strategy import Phase, Rounds
+from mpiedge.strategy.strategy import Phase, Rounds, Source
 from mpiedge.task.sampler import Batch
 from mpiedge.task.task import Split
 
@@ -123,12 +123,17 @@ def prepare(opened: Opened, journal: Journal) -> Prepared:
         notes = opened.task.notes if transport.rank == 0 else ()
         for line in (*notes, *planning.described(opened, phases)):
             journal.say(line)
-        examples = read(opened, frozenset().union(*(p.plan.starts for p in phases)), counts)
+        examples = read(opened, frozenset().union(*map(_readers, phases)), counts)
         if caches is not None:
             check_room(opened, caches, phases)
         undo.pop_all()
     lengths = surveys["train"].lengths if records else tuple(e.length for e in examples.train)
     return Prepared(opened, clock, phases, examples, lengths, caches)
+
+
+def _readers(phase: Phase) -> frozenset[int]:
+    """The ranks that need examples: to begin with, or to make again what was stored of them."""
+    return frozenset(phase.plan.ranks) if phase.source is Source.REPLAY else phase.plan.starts
 
 
 def _at_clients(opened: Opened, journal: Journal) -> Prepared:

@@ -54,6 +54,9 @@ class Progress(Protocol):
     def say(self, line: str) -> None:
         """A sentence that stays."""
 
+    def note(self, line: str) -> None:
+        """A sentence that the next one, or the next step, takes the place of."""
+
     def evaluated(self, step: int, scores: Scores) -> None:
         """After so many updates the model scored this."""
 
@@ -71,6 +74,9 @@ class Silent:
         """Nothing."""
 
     def say(self, line: str) -> None:
+        """Nothing."""
+
+    def note(self, line: str) -> None:
         """Nothing."""
 
     def evaluated(self, step: int, scores: Scores) -> None:
@@ -105,6 +111,10 @@ class LiveView:
     def say(self, line: str) -> None:
         """Print above the line."""
         self._live.console.print(line, highlight=False, markup=False)
+
+    def note(self, line: str) -> None:
+        """Draw the line in place of the run's."""
+        self._step = line
 
     def evaluated(self, step: int, scores: Scores) -> None:
         """Print the scores above the line."""
@@ -150,14 +160,15 @@ class PlainLines:
 
     def step(self, step: Step) -> None:
         """A line when the last one is old enough, and at the very end."""
-        now = self._clock()
-        if now - self._last >= _PLAIN_EVERY or step.step == step.steps:
-            self._last = now
-            self._write(str(step))
+        self._now_and_then(str(step), step.step == step.steps)
 
     def say(self, line: str) -> None:
         """The sentence."""
         self._write(line)
+
+    def note(self, line: str) -> None:
+        """The sentence, when the last line is old enough."""
+        self._now_and_then(line)
 
     def evaluated(self, step: int, scores: Scores) -> None:
         """The scores."""
@@ -165,6 +176,12 @@ class PlainLines:
 
     def close(self) -> None:
         """Nothing."""
+
+    def _now_and_then(self, line: str, anyway: bool = False) -> None:
+        now = self._clock()
+        if now - self._last >= _PLAIN_EVERY or anyway:
+            self._last = now
+            self._write(line)
 
 
 def _in_words(step: int, scores: Scores) -> str:

@@ -35,13 +35,16 @@ def holdings(transport: Transport, cache: ActivationCache) -> tuple[Holding, ...
 
 
 def redistribute(
-    transport: Transport, cache: ActivationCache, owners: Sequence[int], counts: Sequence[Counts]
+    transport: Transport,
+    cache: ActivationCache,
+    wanted: Sequence[Holding],
+    counts: Sequence[Counts],
 ) -> int:
-    """Give each rank all layers of the examples it owns; returns the bytes this rank sent.
+    """Give each rank what is wanted of it; returns the bytes this rank sent.
 
-    Records that are damaged are left out: whoever owns them will miss them.
+    Records that are damaged are left out: whoever wants them will miss them.
     """
-    moves = transfers(holdings(transport, cache), owners, range(cache.layout.layers))
+    moves = transfers(holdings(transport, cache), wanted)
     parts = [list(_parts(cache, move, counts)) for move in moves]
     before = _sent(transport)
     for number in range(max(map(len, parts), default=0)):
@@ -55,17 +58,18 @@ def redistribute(
                 _take(cache, transport.recv(move.source, Tag(Kind.STORED, number, index)))
         transport.flush()
     cache.finish()
-    _drop_others(transport, cache, owners)
+    _drop_others(transport, cache, wanted)
     return _sent(transport) - before
 
 
-def _drop_others(transport: Transport, cache: ActivationCache, owners: Sequence[int]) -> None:
-    """Forget what others own, once all of them have it on their disks."""
+def _drop_others(transport: Transport, cache: ActivationCache, wanted: Sequence[Holding]) -> None:
+    """Forget examples that others want, once all of them have them on their disks."""
     agree(transport, gather(transport, None))
     stored = {example for examples in cache.index.runs().values() for example in examples}
-    others = [e for e in sorted(stored) if e >= len(owners) or owners[e] != transport.rank]
+    mine = (one.examples.tolist() for one in wanted if one.rank == transport.rank)
+    others = stored.difference(*mine)
     if others:
-        cache.drop(others)
+        cache.drop(sorted(others))
 
 
 def _parts(cache: ActivationCache, move: Transfer, counts: Sequence[Counts]) -> Iterator[Part]:

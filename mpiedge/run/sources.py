@@ -37,7 +37,8 @@ def sources(run: Prepared, here: Entered, updates: range) -> Iterator[Given]:
             yield given
         return
     cache = run.caches.train if run.caches else None
-    visits = Visits(_examples(run), lambda: _visited(run, phase, updates))
+    layers = phase.plan.layers_of(run.opened.transport.rank)
+    visits = Visits(layers, _examples(run), lambda: _visited(run, phase, updates))
     with backbones(run.opened, phase.source, cache, visits, run.examples.train) as made:
         yield Given(_feeding(run), made)
 

@@ -58,6 +58,12 @@ class Status:
         if time.monotonic() - self._written >= _EVERY or at.step == at.steps:
             self._write()
 
+    def recorded(self, done: int, count: int) -> None:
+        """So many of ``count`` examples are recorded."""
+        self._values.update(state="recording", recorded=done, to_record=count)
+        if time.monotonic() - self._written >= _EVERY or done == count:
+            self._write()
+
     def checkpoint(self, update: int) -> None:
         """There is a checkpoint after so many updates."""
         self._values.update(checkpoint=update)
@@ -66,7 +72,8 @@ class Status:
     def state(self, name: str) -> None:
         """What the run does now, or how it ended.
 
-        One of training, evaluating, finished, stopped (by a signal, with a checkpoint), failed.
+        One of recording, training, evaluating, finished, stopped (by a signal, with a checkpoint),
+        failed.
         """
         self._values.update(state=name)
         self._write()

@@ -19,7 +19,7 @@ from mpiedge.run.answering import answer_match
 from mpiedge.run.backbones import backbones, evaluation_visits
 from mpiedge.run.checkpoints import Checkpoints, check_extent, facts_of
 from mpiedge.run.collecting import collect
-from mpiedge.run.completing import complete
+from mpiedge.run.completing import Told, complete
 from mpiedge.run.devices import Devices
 from mpiedge.run.energy import Meter
 from mpiedge.run.evaluation import Evaluation, laid, observe, validation_of
@@ -86,19 +86,26 @@ def _enter(
 ) -> Entered:
     start, steps, journal = time.monotonic(), run.clock.steps, checkpoints.journal
     entered = before if isinstance(before, Entered) else None
-    if phase.source is Source.REPLAY and run.caches is not None:
-        completed = complete(run, entered, phase)
-        entered = completed.before
-        journal.completed(completed.recorded, completed.moved, completed.seconds)
+    anew = done == 0 and not isinstance(before, Resumed)
+    replays = phase.source is Source.REPLAY and run.caches is not None
+
+    def begin_output() -> None:
+        if anew:
+            collectively(run.opened.transport, lambda: _begin_output(run.opened, checkpoints))
+
+    if replays:
+        told = Told(begin_output, journal.recorded)
+        journal.completed(*complete(run, entered, phase, told))
     if isinstance(before, Resumed):
-        here = resume(run.opened, phase, steps, before, entered)
+        here = resume(run.opened, phase, steps, before)
         collectively(run.opened.transport, lambda: _go_on(run, before, journal))
     elif entered is None:
         here = begin(run.opened, phase, steps, first_values(run.opened, phase.plan))
     else:
         here = follow(run.opened, phase, steps, done, entered)
-    if done == 0:
-        collectively(run.opened.transport, lambda: _begin_output(run.opened, checkpoints))
+    if anew:
+        if not replays:
+            begin_output()
         journal.begin()
     elif not isinstance(before, Resumed):
         journal.paused(time.monotonic() - start)

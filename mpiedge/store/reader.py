@@ -1,11 +1,10 @@
 """From stored records to an example's values."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch import Tensor
 
-from mpiedge.errors import BadInput
 from mpiedge.store.checksum import Bytes
 from mpiedge.store.codec import codec
 from mpiedge.store.damaged import Damaged
@@ -29,9 +28,13 @@ class Reader:
         self._codec = codec(layout)
         self._fetch = Fetch(layout.row_bytes())
 
-    def counts(self, examples: Iterable[int], layers: range) -> list[Counts]:
-        """The tokens of examples; raises BadInput for one whose layers are not all here."""
-        return [self._counts(example, layers) for example in examples]
+    def counts(self, examples: Sequence[int], layers: range) -> list[Counts]:
+        """The tokens of examples; raises Damaged where not all of the layers are here."""
+        found = [self._index.choose(example, layers) for example in examples]
+        gone = [one for one, entries in zip(examples, found, strict=True) if entries is None]
+        if gone:
+            raise Damaged(gone)
+        return [_counts(entries or ()) for entries in found]
 
     def load(self, examples: Sequence[int], targets: Sequence[Sequence[Target]]) -> None:
         """Fill the targets of each example; raises Damaged, then no value of them may be used."""
@@ -39,16 +42,6 @@ class Reader:
         bad = [example for example, wanted in pairs if not self._load(example, wanted)]
         if bad:
             raise Damaged(bad)
-
-    def _counts(self, example: int, layers: range) -> Counts:
-        found = self._index.choose(example, layers)
-        if found is None:
-            raise BadInput(
-                f"activation cache: example {example} is not there with its layers "
-                f"{layers.start}..{layers.stop - 1}; record it first"
-            )
-        counts = [entry.record.label.counts for entry in found]
-        return Counts(max(one.source for one in counts), max(one.target for one in counts))
 
     def _load(self, example: int, targets: Sequence[Target]) -> bool:
         layers = range(targets[0].layers.start, targets[-1].layers.stop)
@@ -69,6 +62,12 @@ class Reader:
                 if out.numel():
                     self._codec.read(rows[first : first + len(common) * tokens], out)
             at += len(layers) * tokens
+
+
+def _counts(entries: Sequence[Entry]) -> Counts:
+    """The tokens of an example, of which each record may have only one kind."""
+    counts = [entry.record.label.counts for entry in entries]
+    return Counts(max(one.source for one in counts), max(one.target for one in counts))
 
 
 def _common(first: range, second: range) -> range:

@@ -37,7 +37,7 @@ def fed(
     for stage in phase.feeders:
         if stage.rank != SERVER:
             memory[stage.rank] = _memory(costs.largest, stage)
-    return Forecast(tuple(epochs), memory)
+    return replace(found, epochs=tuple(epochs), memory=memory)
 
 
 def _fed(epoch: Epoch, phase: Phase, cost: CostModel, examples: Mapping[int, int]) -> Epoch:

@@ -31,17 +31,21 @@ class Epoch:
     sent: Mapping[Way, Amount]
 
 
+IDLE = Epoch(0.0, {}, {})
+
+
 @dataclass(frozen=True)
 class Forecast:
     """A run as it is expected to go."""
 
     epochs: tuple[Epoch, ...]
     memory: Mapping[int, Memory]  # of each rank where it needs most
+    before: Epoch = IDLE  # what is recorded before the first epoch
 
     @property
     def seconds(self) -> float:
-        """All epochs together; evaluation, loading and saving are not in it."""
-        return sum(epoch.seconds for epoch in self.epochs)
+        """All of it together; evaluation, loading and saving are not in it."""
+        return self.before.seconds + sum(epoch.seconds for epoch in self.epochs)
 
 
 def forecast(phases: Sequence[Phase], costs: Costs, epoch: int) -> Forecast:
@@ -61,7 +65,11 @@ def forecast(phases: Sequence[Phase], costs: Costs, epoch: int) -> Forecast:
                 memory = {r: _more(memory[r], most.get(r, NOTHING)) for r in memory}
             parts.append((known[part], times))
         found.append(_sum(parts))
-    return Forecast(tuple(found), _with_evaluation(memory, phases, costs.largest))
+    before = IDLE
+    if phases[0].beforehand:
+        before, most = _beforehand(phases[0], costs)
+        memory = {r: _more(memory[r], most.get(r, NOTHING)) for r in memory}
+    return Forecast(tuple(found), _with_evaluation(memory, phases, costs.largest), before)
 
 
 def add(one: Mapping[Way, Amount], other: Mapping[Way, Amount]) -> dict[Way, Amount]:
@@ -71,6 +79,13 @@ def add(one: Mapping[Way, Amount], other: Mapping[Way, Amount]) -> dict[Way, Amo
         before = found.get(way, Amount())
         found[way] = Amount(before.messages + amount.messages, before.bytes + amount.bytes)
     return {way: found[way] for way in sorted(found)}
+
+
+def _beforehand(phase: Phase, costs: Costs) -> tuple[Epoch, dict[int, Memory]]:
+    """What is recorded before the first update, and what memory that takes."""
+    plan = phase.plan.frozen()
+    usual, largest = (Part(plan, each.recording(), phase.beforehand) for each in costs)
+    return _predicted(usual, largest)
 
 
 def _predicted(part: Part, fullest: Part) -> tuple[Epoch, dict[int, Memory]]:

@@ -11,55 +11,120 @@ rank of every group.  While replaying each rank has all layers of the side netwo
 micro-batch's examples stay, as far as they can, on a rank that recorded part of them.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
-from math import inf
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from mpiedge.plan.ahead import ahead, moving
+from mpiedge.errors import BadInput
+from mpiedge.plan.ahead import ahead
 from mpiedge.plan.balance import check_memory
-from mpiedge.plan.bound import at_least
-from mpiedge.plan.grouping import Group, Grouping, Problem, all_reduce
-from mpiedge.plan.hybrid import Size, groupings
+from mpiedge.plan.grouping import Group, Problem
+from mpiedge.plan.hybrid import groupings
 from mpiedge.plan.partition import PartitionPlan, Stage
-from mpiedge.plan.schedule import makespan, simulate
 from mpiedge.plan.shares import Floats
+from mpiedge.strategy.beforehand import Ahead, beforehand
 from mpiedge.strategy.given import check_enough, given_groups, given_stages, shares_of
-from mpiedge.strategy.portions import apportion, deal, turns
+from mpiedge.strategy.grouped import Laid, fastest, played, sizes
+from mpiedge.strategy.portions import apportion, turns
 from mpiedge.strategy.settings import StrategySettings
 from mpiedge.strategy.strategy import Phase, Source, Work
 
-_PLAYED = 40  # groupings, at most, that are played through
-_BATCHES = 3  # of a plan in which a stage works ahead
-_PASSES = 100_000  # forward passes in all of these, but for the last one
+_WORTH = 0.9
+"""What recording beforehand has to take of the published way's time to be taken instead of it."""
+
+
+class Usual(NamedTuple):
+    """The published way: trained while it is recorded, then data-parallel."""
+
+    phases: tuple[Phase, ...]
+    seconds: float  # of the whole run
+    memory: int  # bytes that the fullest device needs
 
 
 def pac(settings: StrategySettings, work: Work) -> tuple[Phase, ...]:
     """RECORD for the first epoch, REPLAY for the others; COMPUTE when there are no others.
 
-    When everything is recorded already, all of the run is replayed.  Where the activations are
-    wanted after the run, a single epoch records too.
+    All of the run is replayed when everything is recorded already, or is recorded before the first
+    update because that is expected to be faster (``beforehand``).  Where the activations are wanted
+    after the run, a single epoch records too.
     """
     epoch = 0 if work.recorded else min(work.epoch or work.batches, work.batches)
-    if epoch < work.batches:
-        check_enough(work)
-    first = recording(settings, work)
     if epoch == work.batches:
-        return (Phase(first, epoch, source=Source.RECORD if work.keep else Source.COMPUTE),)
+        source = Source.RECORD if work.keep else Source.COMPUTE
+        return (Phase(recording(settings, work).plan, epoch, source=source),)
+    first = settings.record == "first-epoch" or settings.record == "auto" and _asked(settings, work)
+    ahead_of_it = None if first else beforehand(settings, work, epoch)
+    try:
+        usual = _usual(settings, work, epoch)
+    except BadInput:
+        if ahead_of_it is None:
+            raise
+    else:
+        if ahead_of_it is None or not _better(settings, ahead_of_it, usual):
+            return usual.phases
     return (
-        Phase(first, epoch, source=Source.RECORD),
-        Phase(replaying(settings, work, first), work.batches - epoch, source=Source.REPLAY),
+        Phase(ahead_of_it.plan, 0, source=Source.RECORD, beforehand=epoch),
+        Phase(ahead_of_it.plan, work.batches, source=Source.REPLAY),
     )
 
 
-def recording(settings: StrategySettings, work: Work) -> PartitionPlan:
-    """Replicated stages, as the run file gives them or as planned.
+def _asked(settings: StrategySettings, work: Work) -> bool:
+    """Whether the published way is to be followed where nothing else is said."""
+    return bool(settings.groups or settings.layers) or len(work.ranks) == 1
 
-    Of the groupings that PAC's equations find for any order of the ranks, number of stages and
-    size of micro-batches, the one that is fastest when played through.
-    """
+
+def _better(settings: StrategySettings, one: Ahead, usual: Usual) -> bool:
+    if settings.record == "before":
+        return True
+    if settings.goal == "memory":
+        return one.memory < usual.memory
+    return one.seconds < _WORTH * usual.seconds
+
+
+def _usual(settings: StrategySettings, work: Work, epoch: int) -> Usual:
+    check_enough(work)
+    first = recording(settings, work)
+    whole = replaying(settings, work, first.plan)
+    phases = (
+        Phase(first.plan, epoch, source=Source.RECORD),
+        Phase(whole, work.batches - epoch, source=Source.REPLAY),
+    )
+    replays = work.cost.replaying()
+    problem = Problem(replays, work.trainable, work.micro_batches, 1, together=False)
+    shares = [whole.assignment.count(rank) for rank in work.ranks]
+    group = Group(tuple(work.ranks), work.layers, tuple(shares))
+    seconds = (work.batches - epoch) * played(problem, whole, [group])
+    if epoch:
+        seconds += epoch * (first.seconds + _moving(work, first.plan, whole))
+    return Usual(phases, seconds, _fullest(work, first, group))
+
+
+def _moving(work: Work, recorded: PartitionPlan, whole: PartitionPlan) -> float:
+    """Seconds of a batch in which what was recorded goes to who replays it, all links at once."""
+    kept, sizes = _kept(recorded, work), [one.boundary for one in work.cost.recording().layers[:-1]]
+    there = sum(kept[m, whole.assignment[m]] for m in range(work.micro_batches))
+    away = work.micro_batches - there / max(1, len(sizes))
+    return float(away * sum(sizes) / len(work.ranks) / work.cost.link.bandwidth)
+
+
+def _fullest(work: Work, first: Laid, whole: Group) -> int:
+    """The most bytes that a device needs, while it records and trains or afterwards."""
+    lowest, last = min(work.trainable, default=len(work.layers)), len(first.groups)
+    recording = (
+        work.cost.memory(
+            Stage(group.ranks[0], group.layers, work.trainable & frozenset(group.layers)),
+            lowest in group.layers,
+            min(work.micro_batches, last - place),
+        )
+        for place, group in enumerate(first.groups)
+    )
+    after = work.cost.replaying().memory(Stage(0, whole.layers, work.trainable), True, 1)
+    return max(*recording, after)
+
+
+def recording(settings: StrategySettings, work: Work) -> Laid:
+    """Replicated stages, as the run file gives them or as planned."""
     shares = shares_of(settings, work) if settings.shares else []
     problem = Problem(
         work.cost,
@@ -71,23 +136,8 @@ def recording(settings: StrategySettings, work: Work) -> PartitionPlan:
         groups=given_groups(settings, work),
         parts=given_stages(settings, work),
     )
-    found = groupings(problem, _sizes(work)) + ahead(problem, _sizes(work))
-    bounds = {one: work.micro_batches * _bound(problem, one) for one in found}
-    plans, passes = dict[PartitionPlan, float](), 0
-    for one in sorted(found, key=bounds.__getitem__):
-        best = min(plans.values(), default=inf)
-        if len(plans) == _PLAYED or passes > _PASSES or bounds[one] >= best:
-            break
-        plan = _plan(work, one.groups, shares)
-        plans[plan] = plans.get(plan) or _played(problem, plan, one.groups, best)
-        passes += work.micro_batches * len(one.groups)
-    return min(plans, key=plans.__getitem__)
-
-
-def _bound(problem: Problem, one: Grouping) -> float:
-    """Seconds that a row takes at least, without what stages do ahead."""
-    sized = replace(problem, rows=one.rows, micro_batches=one.micro_batches)
-    return at_least(sized, moving(sized, one))
+    found = groupings(problem, sizes(work)) + ahead(problem, sizes(work))
+    return fastest(work, problem, found, shares)
 
 
 def replaying(settings: StrategySettings, work: Work, recorded: PartitionPlan) -> PartitionPlan:
@@ -125,41 +175,3 @@ def _spread(away: Floats, count: int) -> Floats:
     """What a micro-batch away from its place costs: all of them less than one layer moved."""
     cost: Floats = 0.9 * away * away / count
     return cost
-
-
-def _plan(work: Work, groups: Sequence[Group], shares: Sequence[float]) -> PartitionPlan:
-    """The routes of all micro-batches through the groups, in proportion to the shares."""
-    paths = list(zip(*(_ranks(work, group, shares) for group in groups), strict=True))
-    routes = {path: index for index, path in enumerate(dict.fromkeys(paths))}
-    stages = {
-        rank: Stage(rank, group.layers, work.trainable & frozenset(group.layers))
-        for group in groups
-        for rank in group.ranks
-    }
-    return PartitionPlan(
-        tuple(tuple(stages[rank] for rank in path) for path in routes),
-        tuple(routes[path] for path in paths),
-        work.joint_update,
-    )
-
-
-def _ranks(work: Work, group: Group, shares: Sequence[float]) -> list[int]:
-    """The rank of a group that each micro-batch takes."""
-    parts = [shares[rank] for rank in group.ranks] if shares else group.shares
-    return [group.ranks[i] for i in deal(apportion(work.micro_batches, parts))]
-
-
-def _played(problem: Problem, plan: PartitionPlan, groups: Sequence[Group], limit: float) -> float:
-    """Seconds of a batch, the sum of its gradients included; infinite for ``limit`` or more."""
-    summing = max(all_reduce(problem, group) for group in groups)
-    if groups[0].layers.stop > problem.lowest:
-        return makespan(plan, problem.cost, limit=limit - summing) + summing
-    return simulate(plan, problem.cost, batches=_BATCHES).lasting() + summing
-
-
-def _sizes(work: Work) -> tuple[Size, ...]:
-    """Into how many parts the planner may think a batch's micro-batches gathered."""
-    halvings = range(work.micro_batches.bit_length())
-    counts = [1 << n for n in halvings if 1 << n <= 2 * len(work.ranks)]
-    rows = {-(-work.micro_batches // count): count for count in reversed(counts)}
-    return tuple(rows.items())

@@ -33,6 +33,20 @@ class StrategySettings:
         [],
         'pac: the ranks of each stage while recording, as in ["0,1", "2"]; left out: planned',
     )
+    record: str = setting(
+        "auto",
+        "pac: first-epoch: what the frozen model makes is kept while the first epoch trains, later "
+        "ones are data-parallel; before: it is kept before the first update, and the same stages "
+        "train from it; auto: what is expected to be better, first-epoch where groups or layers "
+        "are given",
+        choices=("auto", "first-epoch", "before"),
+    )
+    goal: str = setting(
+        "time",
+        "pac: what a plan is chosen for; time: that the run ends soonest; memory: that the fullest "
+        "device needs least, and then time",
+        choices=("time", "memory"),
+    )
     mixed: bool = setting(
         True, "pac: whether a stage may have layers of both the encoder and the decoder"
     )

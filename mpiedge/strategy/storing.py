@@ -22,6 +22,7 @@ def phase_to_json(phase: Phase) -> dict[str, Any]:
         "together": phase.together,
         "average_every": phase.average_every,
         "rounds": phase.rounds.value,
+        "beforehand": phase.beforehand,
         "feeders": [[stage.rank, stage.layers.stop] for stage in phase.feeders],
     }
 
@@ -41,5 +42,6 @@ def phase_from_json(value: dict[str, Any]) -> Phase:
         together=value["together"],
         average_every=value["average_every"],
         rounds=Rounds(value["rounds"]),
+        beforehand=value.get("beforehand", 0),
         feeders=tuple(Stage(rank, range(stop)) for rank, stop in value["feeders"]),
     )

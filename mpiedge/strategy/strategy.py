@@ -86,6 +86,7 @@ class Phase:
     average_every: int = 0  # > 0: batches between two averages of layers trained apart
     feeders: tuple[Stage, ...] = ()  # ranks that run layers for the routes beside the schedule
     rounds: Rounds = Rounds.NONE  # instead of the schedule
+    beforehand: int = 0  # batches whose activations are recorded before the first update
 
     @property
     def evaluated(self) -> PartitionPlan:

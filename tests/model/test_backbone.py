@@ -10,7 +10,7 @@ from torch import Tensor
 from mpiedge.model.activation import Activation, entrance
 from mpiedge.model.backbone import computed
 from mpiedge.model.families import FAMILIES
-from mpiedge.model.load import load
+from mpiedge.model.load import Parts, load
 from mpiedge.model.purpose import Purpose
 from mpiedge.model.shard import Shard
 from tests.model.alongside import beside, move, planned, tuned
@@ -94,7 +94,7 @@ def without_model(folder: Path, purpose: Purpose, **changes: str) -> Shard:
     """The side network and the head; all else stays on the meta device, where nothing runs."""
     blueprint = planned(folder, purpose, **changes)
     every, last = range(blueprint.num_layers), blueprint.num_layers - 1
-    shard = load(blueprint, every, tuned=tuned(blueprint), seed=3, backbone=False)
+    shard = load(blueprint, every, tuned=tuned(blueprint), seed=3, parts=Parts.SIDE)
     real = {name for name, each in blueprint.model.named_parameters() if not each.is_meta}
     side = {name for name, _ in blueprint.model.named_parameters() if name.startswith("side.")}
     assert real == side | blueprint.parameters(last).keys()
@@ -109,7 +109,7 @@ def test_a_part_without_the_model_is_the_side_network_of_its_layers(
     tiny: dict[str, Path], family: str, purpose: Purpose
 ) -> None:
     blueprint = planned(tiny[family], purpose)
-    shard = load(blueprint, [1, 2], tuned=tuned(blueprint), backbone=False)
+    shard = load(blueprint, [1, 2], tuned=tuned(blueprint), parts=Parts.SIDE)
     real = {name for name, each in blueprint.model.named_parameters() if not each.is_meta}
     assert real == {name for name in shard.parameters_of(1) if name.startswith("side.")} | {
         name for name in shard.parameters_of(2) if name.startswith("side.")

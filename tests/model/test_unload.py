@@ -9,7 +9,7 @@ import torch
 from transformers import BertConfig, BertModel
 
 from mpiedge.model.families import FAMILIES
-from mpiedge.model.load import load, needed, unload
+from mpiedge.model.load import Parts, load, needed, unload
 from mpiedge.model.purpose import Purpose
 from tests.model.alongside import beside, planned, tuned
 from tests.model.rows import batch, run
@@ -22,7 +22,7 @@ UNLOAD = """
 import sys
 import torch
 from mpiedge.model.activation import entrance
-from mpiedge.model.load import load, needed, unload
+from mpiedge.model.load import Parts, load, needed, unload
 from mpiedge.model.purpose import Purpose
 from tests.model.alongside import planned, tuned
 
@@ -35,7 +35,7 @@ every = range(blueprint.num_layers)
 shard = load(blueprint, every, tuned=tuned(blueprint))
 tokens = torch.ones(2, 16, dtype=torch.int64)
 shard(entrance(tokens), every, {0: (tokens, torch.zeros_like(tokens))}).hidden.sum().backward()
-keep = needed(blueprint, every, backbone=False)
+keep = needed(blueprint, every, parts=Parts.SIDE)
 model = blueprint.model.named_parameters()
 weights = sum(each.nbytes for name, each in model if name not in keep)
 before = resident()
@@ -84,7 +84,7 @@ def test_what_is_kept_is_not_touched(tiny: dict[str, Path], family: str, purpose
     shard = beside(tiny[family], purpose)
     blueprint, every = shard.blueprint, range(shard.blueprint.num_layers)
     before = dict(blueprint.model.named_parameters())
-    keep = needed(blueprint, every, backbone=False)
+    keep = needed(blueprint, every, parts=Parts.SIDE)
     unload(blueprint, keep)
     after = dict(blueprint.model.named_parameters())
     assert before.keys() == after.keys()

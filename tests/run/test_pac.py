@@ -87,7 +87,7 @@ def test_a_kept_cache_spares_the_next_run_the_recording(
         return here
 
     monkeypatch.setattr(training, "begin", begin)
-    monkeypatch.setattr(completing, "begin", lambda *_: pytest.fail("the model was run"))
+    monkeypatch.setattr(completing, "load", lambda *_, **__: pytest.fail("the model was run"))
     second = pac(3, "second", training=other)
     assert loaded == [True] * 3
     assert [phase["batches"] for phase in second.result["plan"]] == [0, 9]
@@ -121,11 +121,11 @@ def test_a_store_deleted_between_the_phases_is_recorded_again(
 ) -> None:
     original = training.complete
 
-    def complete(run: Any, before: Any, phase: Any) -> Any:
+    def complete(run: Any, *given: Any) -> Any:
         if run.opened.transport.rank == 1:
             cache = run.caches.train.cache
             cache.drop(sorted({e for some in cache.index.runs().values() for e in some}))
-        return original(run, before, phase)
+        return original(run, *given)
 
     monkeypatch.setattr(training, "complete", complete)
     done = pac(2)
@@ -138,8 +138,8 @@ def test_damage_found_while_replaying_is_mended(
 ) -> None:
     original = training.complete
 
-    def complete(run: Any, before: Any, phase: Any) -> Any:
-        completed = original(run, before, phase)
+    def complete(run: Any, *given: Any) -> Any:
+        completed = original(run, *given)
         if run.opened.transport.rank == 0:
             for segment in run.caches.train.folder.glob("*.h5"):
                 content = bytearray(segment.read_bytes())
@@ -150,9 +150,9 @@ def test_damage_found_while_replaying_is_mended(
 
     mended: list[int] = []
 
-    def noting(opened: Any, cache: Any, split: Any, lost: Any) -> None:
+    def noting(opened: Any, cache: Any, split: Any, lost: Any, layers: range) -> None:
         mended.extend(lost)
-        mend(opened, cache, split, lost)
+        mend(opened, cache, split, lost, layers)
 
     monkeypatch.setattr(training, "complete", complete)
     monkeypatch.setattr("mpiedge.run.backbones.mend", noting)
@@ -173,13 +173,14 @@ def test_a_mended_example_is_what_was_recorded(
     whole = run(given, 1, tmp_path / "whole")
     original = training.complete
 
-    def complete(run: Any, before: Any, phase: Any) -> Any:
-        completed = original(run, before, phase)
+    def complete(run: Any, *given: Any) -> Any:
+        completed = original(run, *given)
         for one, split in (
             (run.caches.train, run.examples.train),
             (run.caches.validation, run.examples.validation),
         ):
-            mend(run.opened, one.cache, split, one.examples.tolist())
+            one.cache.drop(one.examples.tolist())
+            mend(run.opened, one.cache, split, one.examples.tolist(), one.layers)
         return completed
 
     monkeypatch.setattr(training, "complete", complete)

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from mpiedge.comm.threads import ThreadTransport, run_ranks
 from mpiedge.comm.transport import Kind
+from mpiedge.plan.redistribution import Holding
 from mpiedge.run import redistributing
 from mpiedge.run.redistributing import holdings, redistribute
 from mpiedge.store.cache import ActivationCache
@@ -14,7 +16,7 @@ from mpiedge.store.layout import Counts, Layout
 
 LAYOUT = Layout(layers=3, width=4, bridge=3, dtype="float32")
 COUNTS = [Counts(1 + e % 5) for e in range(12)]
-OWNERS = [e % 3 for e in range(12)]
+WANTED = [Holding(rank, range(3), np.arange(rank, 12, 3)) for rank in range(3)]
 RUNS = {0: range(1), 1: range(1, 3), 2: range(1, 3)}
 
 
@@ -41,8 +43,8 @@ def test_every_owner_gets_all_layers_however_small_the_parts(
 
     def body(transport: ThreadTransport) -> tuple[int, int]:
         cache = recorded(tmp_path, transport.rank)
-        sent = redistribute(transport, cache, OWNERS, COUNTS)
-        mine = [e for e in range(12) if OWNERS[e] == transport.rank]
+        sent = redistribute(transport, cache, WANTED, COUNTS)
+        mine = WANTED[transport.rank].examples.tolist()
         assert cache.complete(range(3)).tolist() == mine
         for e, layers in zip(mine, cache.read(mine, range(3)), strict=True):
             assert [layer.shape for layer in layers] == [(COUNTS[e].source, 4)] * 3
@@ -50,7 +52,7 @@ def test_every_owner_gets_all_layers_however_small_the_parts(
         # What others own is gone from here.
         after = [one for one in holdings(transport, cache) if one.rank == transport.rank]
         assert {int(e) for one in after for e in one.examples} == set(mine)
-        assert redistribute(transport, cache, OWNERS, COUNTS) == 0
+        assert redistribute(transport, cache, WANTED, COUNTS) == 0
         messages = transport.ledger.sent().items()
         cache.close()
         transport.close()
@@ -71,7 +73,7 @@ def test_a_damaged_record_is_left_out(tmp_path: Path) -> None:
             content = segment.read_bytes()
             at = content.index(torch.tensor([value(6, 1)] * 4).numpy().tobytes())
             segment.write_bytes(content[:at] + b"\xff" + content[at + 1 :])
-        redistribute(transport, cache, OWNERS, COUNTS)
+        redistribute(transport, cache, WANTED, COUNTS)
         whole = cache.complete(range(3)).tolist()
         cache.close()
         transport.close()

@@ -56,7 +56,7 @@ def test_layers_that_different_ranks_recorded(tmp_path: Path) -> None:
         assert cache.complete(EVERY).tolist() == [2]
         assert cache.complete(range(2)).tolist() == [1, 2]
         assert cache.complete(range(2)).dtype == np.int64
-        with pytest.raises(BadInput, match=r"example 1 is not there with its layers 0..3"):
+        with pytest.raises(BadInput, match=r"what is stored of example 1 is damaged or gone"):
             cache.read([2, 1], EVERY)
 
 

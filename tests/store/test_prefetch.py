@@ -125,7 +125,7 @@ def test_an_example_that_is_not_there(whole: Path) -> None:
     with (
         opened(whole) as cache,
         Prefetch(cache, iter([[99]]), EVERY) as ahead,
-        pytest.raises(BadInput, match="example 99 is not there"),
+        pytest.raises(BadInput, match="what is stored of example 99 is damaged or gone"),
     ):
         next(ahead)
 

@@ -20,6 +20,7 @@ from mpiedge.strategy.strategy import Phase, Source, Work
 
 LINK = Link(bandwidth=1e8, latency=1e-4)
 PLENTY = 10**9
+PUBLISHED = StrategySettings(name="pac", record="first-epoch")
 
 
 def _work(ranks: int, micro_batches: int = 8, layers: int = 8, **more: object) -> Work:
@@ -64,7 +65,7 @@ def _random_work(chance: random.Random) -> Work:
 def _random_layout(chance: random.Random, work: Work) -> StrategySettings:
     """Planned, or any stages over ranks in any order."""
     if chance.random() < 0.4:
-        return StrategySettings(name="pac")
+        return PUBLISHED
     ranks, layers = [*work.ranks], len(work.layers)
     chance.shuffle(ranks)
     stages = chance.randint(1, min(len(ranks), layers))
@@ -246,7 +247,7 @@ def test_a_side_network_that_does_not_fit_is_infeasible() -> None:
     heavy = replace(work.cost.layers[0], frozen_weights=0)
     cost = replace(work.cost, layers=(heavy,) * 8, devices=(Device(1.0, 70),) * 2)
     with pytest.raises(Infeasible, match="the side network with its head needs"):
-        pac(StrategySettings(name="pac"), replace(work, cost=cost))
+        pac(PUBLISHED, replace(work, cost=cost))
 
 
 def test_eight_unequal_ranks_are_planned_in_seconds() -> None:

@@ -21,9 +21,11 @@ def moved(groups: tuple[Group, ...], stored: Sequence[int], bandwidth: float) ->
     for one in holdings:
         away[one.examples, one.rank] -= sum(stored[one.layers.start : one.layers.stop])
     _, slots = linear_sum_assignment(np.repeat(away, BATCH // DEVICES, axis=1))
-    owners = [int(slot) // (BATCH // DEVICES) for slot in slots]
+    owners = slots // (BATCH // DEVICES)
+    whole = range(len(stored))
+    wanted = [Holding(rank, whole, np.flatnonzero(owners == rank)) for rank in range(DEVICES)]
     busy = Counter[tuple[str, int]]()
-    for each in transfers(holdings, owners, range(len(stored))):
+    for each in transfers(holdings, wanted):
         size = sum(stored[each.layers.start : each.layers.stop]) * len(each.examples)
         busy.update({("out", each.source): size, ("in", each.dest): size})
     return max(busy.values(), default=0) / bandwidth
