@@ -10,7 +10,7 @@ A wrapper around a transport, so that whoever sends and receives knows nothing o
 Our own addition; with one scale a token a single large value spoils its own token only.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -70,6 +70,10 @@ class Compressing:
     def all_reduce(self, tensor: Tensor, ranks: Sequence[int]) -> None:
         """As the transport."""
         self._transport.all_reduce(tensor, ranks)
+
+    def sum_later(self, tensor: Tensor, ranks: Sequence[int]) -> Callable[[], None]:
+        """As the transport."""
+        return self._transport.sum_later(tensor, ranks)
 
     def broadcast(self, tensor: Tensor, root: int, ranks: Sequence[int]) -> None:
         """As the transport."""

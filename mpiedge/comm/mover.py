@@ -8,6 +8,7 @@ and, when the rank is stuck inside a call from which no exception can free it, e
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 from torch import Tensor
@@ -22,6 +23,17 @@ from mpiedge.comm.wire import Encoded, Memory
 _READING = len(Reading._fields)
 _TO_RANK_0 = 1.0  # seconds between two signs to the rank that shows how all fare
 _IDLE, _BUSY = 5e-3, 3e-4  # seconds between two looks when nothing, something is on its way
+
+
+class Work(Protocol):
+    """Something of several messages that go by themselves."""
+
+    @property
+    def done(self) -> bool:
+        """Whether all of them have come and left."""
+
+    def step(self) -> bool:
+        """Move what can be moved now; whether anything moved."""
 
 
 class Mover:
@@ -44,6 +56,7 @@ class Mover:
         self._grace = max(1.0, min(10.0, timeout / 4))
         self._interval = max(0.1, min(5.0, timeout / 8))
         self._next_sign = self._next_to_rank_0 = 0.0
+        self._carried: list[Work] = []
         self._lock = threading.Lock()
         self._open, self._ending = True, threading.Event()
         self._thread = threading.Thread(target=self._run, name="mpiedge mover", daemon=True)
@@ -61,6 +74,11 @@ class Mover:
     def take(self, source: int, tag: Tag) -> Arrival | None:
         """The next message ``tag`` of ``source`` if all of it is here."""
         return self._incoming.take(source, tag)
+
+    def carry(self, work: Work) -> None:
+        """Move this along too, until it is done."""
+        with self._lock:
+            self._carried.append(work)
 
     def unsent(self) -> Sequence[int]:
         """The ranks that still have to take something."""
@@ -89,7 +107,9 @@ class Mover:
     def _move(self) -> bool:
         came = self._incoming.step()
         left = self._outgoing.step()
-        return came or left
+        carried = [work.step() for work in self._carried]
+        self._carried = [work for work in self._carried if not work.done]
+        return came or left or any(carried)
 
     def _run(self) -> None:
         nap = _BUSY
@@ -103,7 +123,7 @@ class Mover:
 
     def _under_way(self) -> bool:
         """Whether anything is half here or half away."""
-        return self._incoming.busy() or bool(self.unsent())
+        return self._incoming.busy() or bool(self._carried) or bool(self.unsent())
 
     def _give_sign(self) -> None:
         now = time.monotonic()

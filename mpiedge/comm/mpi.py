@@ -15,13 +15,13 @@ from mpi4py import MPI
 from torch import Tensor
 
 from mpiedge.comm.circle import Circle
-from mpiedge.comm.collective import Groups, Start, requests
+from mpiedge.comm.collective import Array, Groups, Start, requests
 from mpiedge.comm.ledger import Ledger
 from mpiedge.comm.message_circle import MessageCircle
 from mpiedge.comm.mover import Mover
 from mpiedge.comm.mpi_circle import MpiCircle
 from mpiedge.comm.pause import Pause
-from mpiedge.comm.ring_sum import LEAST, ring_sum
+from mpiedge.comm.ring_sum import LEAST, RingSum
 from mpiedge.comm.signs import Sign, Watch
 from mpiedge.comm.summing import check_summable, widened
 from mpiedge.comm.tag import Kind, Tag
@@ -45,7 +45,7 @@ class MpiTransport:
         signs = [Sign(now, now)] * self.size
         self._comm = comm
         self._channels = Channels(comm.Dup(), comm.Dup())
-        self._groups = Groups(comm.Dup())
+        self._groups, self._sums = Groups(comm.Dup()), dict[tuple[int, ...], int]()
         self._watch = Watch(self.rank, self.hosts, timeout, signs)
         readings: dict[int, Reading] = {}
         self.telemetry = Telemetry(self.rank, self.ledger, signs, readings.get)
@@ -81,18 +81,35 @@ class MpiTransport:
 
     def all_reduce(self, tensor: Tensor, ranks: Sequence[int]) -> None:
         """Sum a contiguous CPU tensor in place over ``ranks``."""
+        self.sum_later(tensor, ranks)()
+
+    def sum_later(self, tensor: Tensor, ranks: Sequence[int]) -> Callable[[], None]:
+        """Start to sum a contiguous CPU tensor in place; what is returned waits for the sum."""
         group = self._group(ranks, tensor)
         if len(group) == 1:
-            return
+            return _nothing
         comm, wide = self._groups.of(group), widened(tensor)
         flat = wide.detach().numpy().reshape(-1)
         if flat.nbytes < LEAST:
-            self._finish(comm.Iallreduce(MPI.IN_PLACE, flat), group, Tag(Kind.COLLECTIVE))
+            done: Callable[[], bool] = comm.Iallreduce(MPI.IN_PLACE, flat).Test
         else:
-            ring_sum(comm, flat, lambda done: self._until(done, group, Tag(Kind.COLLECTIVE)))
-        if wide.dtype != tensor.dtype:
-            tensor.detach().copy_(wide)
+            done = self._ring(comm, group, flat)
         self.ledger.note_sum(self.rank, group, wide.numel() * wide.element_size())
+
+        def finish() -> None:
+            self._until(done, group, Tag(Kind.COLLECTIVE))
+            if wide.dtype != tensor.dtype:
+                tensor.detach().copy_(wide)
+
+        return finish
+
+    def _ring(self, comm: MPI.Intracomm, group: tuple[int, ...], flat: Array) -> Callable[[], bool]:
+        """Start a sum around a ring; gives whether it is there."""
+        before = group[group.index(self.rank) - 1]
+        number = self._sums[group] = self._sums.get(group, 0) + 1
+        ring = RingSum(comm, flat, number, lambda: self._watch.moved(before))
+        self._mover.carry(ring)
+        return lambda: ring.done
 
     def broadcast(self, tensor: Tensor, root: int, ranks: Sequence[int]) -> None:
         """Copy ``root``'s tensor to the others of ``ranks``, in place."""
@@ -192,6 +209,10 @@ class MpiTransport:
         for dest in group:
             if dest != root:
                 self.ledger.note_sent(Kind.COLLECTIVE, dest, size)
+
+
+def _nothing() -> None:
+    """There is nothing to wait for."""
 
 
 def _check_thread_level() -> None:

@@ -1,12 +1,18 @@
 """The sum of an array over a group of ranks, passed on around a ring.
 
 Every rank sends and receives ``2 (n - 1) / n`` of the array, the least there is whatever the size
-of the group, and only to and from its neighbours (Patarasuk and Yuan, 2009).  MPI's own
-non-blocking sum sends a multiple of that: over eight emulated Nanos 16 MiB take it 9.0 s, this
-2.1 s, and the least that the links allow is 1.5 s.  The blocking one takes 3.4 s, spins meanwhile,
-and has no deadline.  On every number of ranks that was tried this is faster from ``LEAST`` on.
+of the group, and only to and from its neighbours (Patarasuk and Yuan, 2009).  What comes is added
+and passed on in chunks, so that a link has always something to carry: with whole parts it would
+rest while both of its ends add.  MPI's own non-blocking sum sends a multiple of the bytes, its
+blocking one spins meanwhile and has no deadline (``launch/bench/comm`` has all three).
+
+    turn      0              1          ..  n - 1               n           ..
+    sends     own part       the one        the part that is    the one
+                             added to       whole here          that came
+    receives  added to ours  added          put in place        put in place ..
 """
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -15,39 +21,85 @@ import numpy.typing as npt
 from mpi4py import MPI
 
 Array = npt.NDArray[Any]
-Wait = Callable[[Callable[[], bool]], None]
-"""Waits until something is true."""
 
 LEAST = 32 * 1024  # bytes, below which a ring's many messages take longer than MPI's few
 
-_PIECE = 8 * 1024 * 1024  # bytes of a message; a slow link moves it well within any timeout
-_TAG = 1
+_CHUNK = 256 * 1024  # bytes of a message
+_AHEAD = 16  # chunks that may come before they are wanted
+_TAGS = 1 << 14  # sums that may be under way in a group, and more than ever are
 
 
-def ring_sum(comm: MPI.Intracomm, array: Array, wait: Wait) -> None:
-    """Sum a flat contiguous array in place over all ranks of ``comm``; called by each of them.
+class RingSum:
+    """One sum under way, in place; started by all ranks of ``comm`` in the same order.
 
     All come to the same values bit for bit, as each part is added up on one rank after the other.
+    ``moved`` is called whenever something came from the rank before.
     """
-    step = comm.Get_size() * max(1, _PIECE // array.itemsize)
-    for begin in range(0, array.size, step):
-        _around(comm, array[begin : begin + step], wait)
 
+    def __init__(
+        self, comm: MPI.Intracomm, array: Array, number: int, moved: Callable[[], None]
+    ) -> None:
+        self._comm, self._moved, self._tag = comm, moved, number % _TAGS
+        self._ranks, self._here = comm.Get_size(), comm.Get_rank()
+        parts = np.array_split(array, self._ranks)
+        self._count = max(1, -(-parts[0].nbytes // _CHUNK))
+        self._chunks = [np.array_split(part, self._count) for part in parts]
+        self._last = 2 * (self._ranks - 1) * self._count  # messages each way
+        self._rooms = [np.empty_like(self._chunks[0][0]) for _ in range(min(_AHEAD, self._last))]
+        self._coming: deque[tuple[MPI.Request, Array]] = deque()
+        self._leaving: dict[int, MPI.Request] = {}
+        self._sent = self._asked = self._taken = 0
+        for _ in range(self._count):
+            self._send()
+        self._ask()
 
-def _around(comm: MPI.Intracomm, array: Array, wait: Wait) -> None:
-    ranks, here = comm.Get_size(), comm.Get_rank()
-    after, before = (here + 1) % ranks, (here - 1) % ranks
-    parts = np.array_split(array, ranks)
-    room = np.empty_like(parts[0])
+    @property
+    def done(self) -> bool:
+        """Whether the sum is there, and nothing is on its way any more."""
+        return self._taken == self._last and not self._leaving
 
-    def pass_on(given: int, taken: Array) -> None:
-        receives = comm.Irecv(taken, before, _TAG)
-        moves = [receives, comm.Isend(parts[given % ranks], after, _TAG)]
-        wait(lambda: MPI.Request.Testall(moves))
+    def step(self) -> bool:
+        """Do what can be done now; whether anything was."""
+        came = False
+        while self._coming and self._coming[0][0].Test():
+            self._take(self._coming.popleft()[1])
+            came = True
+        left = [number for number, request in self._leaving.items() if request.Test()]
+        for number in left:
+            del self._leaving[number]
+        self._ask()
+        return came or bool(left)
 
-    for turn in range(ranks - 1):
-        part = parts[(here - turn - 1) % ranks]
-        pass_on(here - turn, room[: part.size])
-        part += room[: part.size]
-    for turn in range(ranks - 1):
-        pass_on(here + 1 - turn, parts[(here - turn) % ranks])
+    def _take(self, chunk: Array) -> None:
+        """What came is added to this rank's, or is what all come to; pass it on."""
+        turn, place = divmod(self._taken, self._count)
+        if turn < self._ranks - 1:
+            mine = self._chunks[(self._here - turn - 1) % self._ranks][place]
+            mine += chunk
+        self._taken += 1
+        self._moved()
+        if self._sent < self._last:
+            self._send()
+
+    def _send(self) -> None:
+        turn, place = divmod(self._sent, self._count)
+        chunk = self._chunks[(self._here - turn) % self._ranks][place]
+        after = (self._here + 1) % self._ranks
+        self._leaving[self._sent] = self._comm.Isend(chunk, after, self._tag)
+        self._sent += 1
+
+    def _ask(self) -> None:
+        """Be ready for what comes next, as far as there is room."""
+        while self._asked < min(self._last, self._taken + len(self._rooms)):
+            turn, place = divmod(self._asked, self._count)
+            whole = turn - (self._ranks - 1)
+            size = self._chunks[(self._here - turn - 1) % self._ranks][place].size
+            if whole < 0:
+                into = self._rooms[self._asked % len(self._rooms)][:size]
+            elif whole * self._count + place in self._leaving:
+                return  # what stands there has not left yet
+            else:
+                into = self._chunks[(self._here - whole) % self._ranks][place]
+            before = (self._here - 1) % self._ranks
+            self._coming.append((self._comm.Irecv(into, before, self._tag), into))
+            self._asked += 1

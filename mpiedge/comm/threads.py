@@ -122,6 +122,10 @@ class ThreadTransport:
             tensor.detach().copy_(total)
         self.broadcast(tensor, ranks[0], ranks)
 
+    def sum_later(self, tensor: Tensor, ranks: Sequence[int]) -> Callable[[], None]:
+        """Sum when it is waited for."""
+        return lambda: self.all_reduce(tensor, ranks)
+
     def broadcast(self, tensor: Tensor, root: int, ranks: Sequence[int]) -> None:
         """Send ``root``'s tensor to each of the others."""
         check_summable(tensor)

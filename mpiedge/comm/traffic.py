@@ -15,6 +15,7 @@ import numpy as np
 from mpi4py import MPI
 from torch import Tensor
 
+from mpiedge.comm.rooms import Rooms
 from mpiedge.comm.tag import Tag
 from mpiedge.comm.wire import Decoded, Encoded, Memory, decode
 
@@ -31,12 +32,51 @@ def pieces(memory: Memory) -> Iterator[Memory]:
         yield memory[start : start + _PIECE]
 
 
+_SEEN = 4  # pieces of a peer that are looked at: they come and leave about in order
+
+
 class _Part(NamedTuple):
     """A piece of a message that MPI is moving; it keeps the memory alive."""
 
     request: MPI.Request
     memory: Memory
-    peer: int
+    done: Callable[[], None] = lambda: None  # to be called when it has come
+
+
+class _Queues:
+    """Pieces on their way, by the rank they come from or go to.
+
+    A step takes as long as there are peers, not as there are pieces: a large message has many.
+    """
+
+    def __init__(self, moved: Callable[[int], None]) -> None:
+        self._moved = moved
+        self._parts: dict[int, deque[_Part]] = {}
+
+    def add(self, peer: int, part: _Part) -> None:
+        """A piece behind the others of its peer."""
+        self._parts.setdefault(peer, deque()).append(part)
+
+    def step(self) -> bool:
+        """Note what is done; whether anything is."""
+        some = False
+        for peer in list(self._parts):
+            parts, at = self._parts[peer], 0
+            while at < min(_SEEN, len(parts)):
+                if parts[at].request.Test():
+                    parts[at].done()
+                    del parts[at]
+                    self._moved(peer)
+                    some = True
+                else:
+                    at += 1
+            if not parts:
+                del self._parts[peer]
+        return some
+
+    def peers(self) -> tuple[int, ...]:
+        """Those of whom something is on its way."""
+        return tuple(self._parts)
 
 
 class Channels(NamedTuple):
@@ -50,40 +90,33 @@ class Outgoing:
     """Messages that are leaving, and the memory they leave from."""
 
     def __init__(self, channels: Channels, moved: Callable[[int], None]) -> None:
-        self._channels, self._moved = channels, moved
-        self._parts: list[_Part] = []
+        self._channels = channels
+        self._parts = _Queues(moved)
         self._signs: dict[int, _Part] = {}
 
     def start(self, message: Encoded, dest: int) -> None:
         """Start sending; the memory must not change until nobody awaits the message."""
         head = self._channels.heads.Isend([message.head, MPI.BYTE], dest, MESSAGE)
-        self._parts.append(_Part(head, message.head, dest))
+        self._parts.add(dest, _Part(head, message.head))
         for body in message.bodies:
             for piece in pieces(body):
                 request = self._channels.bodies.Isend([piece, MPI.BYTE], dest, MESSAGE)
-                self._parts.append(_Part(request, piece, dest))
+                self._parts.add(dest, _Part(request, piece))
 
     def start_sign(self, sign: Memory, dest: int) -> None:
         """Send a sign of life, unless the last one is still stuck: ``dest`` may be frozen."""
         last = self._signs.get(dest)
         if last is None or last.request.Test():
             request = self._channels.heads.Isend([sign, MPI.BYTE], dest, SIGN)
-            self._signs[dest] = _Part(request, sign, dest)
+            self._signs[dest] = _Part(request, sign)
 
     def step(self) -> bool:
         """Note what has left; whether anything did."""
-        if not self._parts:
-            return False
-        done = MPI.Request.Testsome([part.request for part in self._parts]) or []
-        for index in done:
-            self._moved(self._parts[index].peer)
-        if done:
-            self._parts = [part for i, part in enumerate(self._parts) if i not in set(done)]
-        return bool(done)
+        return self._parts.step()
 
     def awaited(self) -> tuple[int, ...]:
         """The ranks that still have to take something."""
-        return tuple({part.peer for part in self._parts})
+        return self._parts.peers()
 
 
 class _Head(NamedTuple):
@@ -101,6 +134,10 @@ class Arrival:
     size: int
     missing: int = 0
 
+    def came(self) -> None:
+        """One more piece is here."""
+        self.missing -= 1
+
 
 @dataclass
 class Incoming:
@@ -110,9 +147,12 @@ class Incoming:
     moved: Callable[[int], None]
     heard: Callable[[int, Memory], None]  # a sign of life came
     _heads: list[_Head] = field(default_factory=list)
-    _parts: list[tuple[_Part, Arrival]] = field(default_factory=list)
     _boxes: dict[tuple[int, Tag], deque[Arrival]] = field(default_factory=dict)
     _filing: threading.Lock = field(default_factory=threading.Lock)
+    _rooms: Rooms = field(default_factory=Rooms)
+
+    def __post_init__(self) -> None:
+        self._parts = _Queues(self.moved)
 
     def hand_over(self, source: int, tag: Tag, tensors: tuple[Tensor, ...]) -> None:
         """File a message to oneself."""
@@ -133,12 +173,12 @@ class Incoming:
         """Take in what has come; whether anything had."""
         probed = self._probe()
         read = self._read_heads() if self._heads else False
-        filled = self._fill() if self._parts else False
+        filled = self._parts.step()
         return probed or read or filled
 
     def busy(self) -> bool:
         """Whether a message is half here."""
-        return bool(self._heads or self._parts)
+        return bool(self._heads or self._parts.peers())
 
     def _probe(self) -> bool:
         status = MPI.Status()
@@ -166,24 +206,14 @@ class Incoming:
 
     def _open(self, head: _Head) -> None:
         self.moved(head.source)
-        arrival = Arrival(decode(head.memory), head.memory.size)
+        arrival = Arrival(decode(head.memory, self._rooms.take), head.memory.size)
         for body in arrival.decoded.bodies:
             arrival.size += body.size
             for piece in pieces(body):
                 request = self.channels.bodies.Irecv([piece, MPI.BYTE], head.source, MESSAGE)
-                self._parts.append((_Part(request, piece, head.source), arrival))
+                self._parts.add(head.source, _Part(request, piece, arrival.came))
                 arrival.missing += 1
         self._file(head.source, arrival)
-
-    def _fill(self) -> bool:
-        done = MPI.Request.Testsome([part.request for part, _ in self._parts]) or []
-        for index in done:
-            part, arrival = self._parts[index]
-            arrival.missing -= 1
-            self.moved(part.peer)
-        if done:
-            self._parts = [part for i, part in enumerate(self._parts) if i not in set(done)]
-        return bool(done)
 
     def _file(self, source: int, arrival: Arrival) -> None:
         with self._filing:

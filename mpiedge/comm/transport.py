@@ -4,7 +4,7 @@ Every part of mpiedge that speaks to another rank speaks through a ``Transport``
 row of tensors, self-describing, so sender and receiver need agree only on who, and on a tag.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from torch import Tensor
@@ -39,6 +39,12 @@ class Transport(Protocol):
 
     def all_reduce(self, tensor: Tensor, ranks: Sequence[int]) -> None:
         """Sum a contiguous CPU tensor in place over ``ranks``; called by each of them."""
+
+    def sum_later(self, tensor: Tensor, ranks: Sequence[int]) -> Callable[[], None]:
+        """The same, begun and not waited for: what is returned waits until the sum is there.
+
+        All ranks begin their sums in the same order, and wait for them in that order.
+        """
 
     def broadcast(self, tensor: Tensor, root: int, ranks: Sequence[int]) -> None:
         """Copy ``root``'s tensor to the others of ``ranks``, in place."""

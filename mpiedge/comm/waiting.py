@@ -51,6 +51,11 @@ class Waiting:
         words = f"a sum over ranks {list(ranks)}"
         _timed(lambda: self._transport.all_reduce(tensor, ranks), words, self._waited)
 
+    def sum_later(self, tensor: Tensor, ranks: Sequence[int]) -> Callable[[], None]:
+        """Begin to sum, with the others; the wait for it is told."""
+        finish = self._transport.sum_later(tensor, ranks)
+        return lambda: _timed(finish, f"a sum over ranks {list(ranks)}", self._waited)
+
     def broadcast(self, tensor: Tensor, root: int, ranks: Sequence[int]) -> None:
         """Copy, with the others."""
         words = f"a broadcast from rank {root}"

@@ -10,7 +10,8 @@ made so first).
     body   ...
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,8 @@ from torch import Tensor
 from mpiedge.comm.tag import Kind, Tag
 
 Memory = npt.NDArray[np.uint8]
+Room = Callable[[int], Memory]
+"""Gives memory of so many bytes."""
 
 INLINE = 16 * 1024  # bytes of the largest tensor that travels in the head
 _WORD = 8  # bytes of an int64
@@ -38,6 +41,11 @@ _DTYPES = (
     torch.bool,
 )
 _CODES = {dtype: code for code, dtype in enumerate(_DTYPES)}
+
+
+def fresh(size: int) -> Memory:
+    """Memory that nobody has used."""
+    return np.empty(size, dtype=np.uint8)
 
 
 class Encoded(NamedTuple):
@@ -72,22 +80,24 @@ def encode(tensors: Sequence[Tensor], tag: Tag) -> Encoded:
     return Encoded(np.concatenate([described, *small]), large)
 
 
-def decode(head: Memory) -> Decoded:
-    """The tensors a head describes: small ones filled, large ones with memory to be filled."""
+def decode(head: Memory, room: Room = fresh) -> Decoded:
+    """The tensors a head describes: small ones filled, large ones on a ``room`` to be filled."""
     length = int(head[:_WORD].view(np.int64)[0])
     offset = _WORD * (1 + length)
     words = iter(head[_WORD:offset].view(np.int64).tolist())
     tag = Tag(Kind(next(words)), next(words), next(words))
     tensors, bodies = [], []
     for _ in range(next(words)):
-        tensor, inline = _described(words)
-        memory = memory_of(tensor)
+        dtype, wants_gradient, inline = _DTYPES[next(words)], bool(next(words)), next(words)
+        shape = [next(words) for _ in range(next(words))]
+        size = prod(shape) * dtype.itemsize
+        memory = fresh(size) if inline else room(size)
         if inline:
-            memory[:] = head[offset : offset + memory.size]
-            offset += memory.size
+            memory[:] = head[offset : offset + size]
+            offset += size
         else:
             bodies.append(memory)
-        tensors.append(tensor)
+        tensors.append(_laid_on(memory, dtype, shape).requires_grad_(wants_gradient))
     return Decoded(tag, tuple(tensors), tuple(bodies))
 
 
@@ -106,8 +116,8 @@ def memory_of(tensor: Tensor) -> Memory:
     return memory
 
 
-def _described(words: Iterator[int]) -> tuple[Tensor, bool]:
-    """A new tensor as the next words describe it, and whether its data is in the head."""
-    dtype, wants_gradient, inline = _DTYPES[next(words)], bool(next(words)), bool(next(words))
-    shape = [next(words) for _ in range(next(words))]
-    return torch.empty(shape, dtype=dtype).requires_grad_(wants_gradient), inline
+def _laid_on(memory: Memory, dtype: torch.dtype, shape: Sequence[int]) -> Tensor:
+    """A tensor whose storage the memory is."""
+    if not memory.size:
+        return torch.empty(list(shape), dtype=dtype)
+    return torch.from_numpy(memory).view(dtype).view(list(shape))

@@ -8,14 +8,13 @@ DistributedDataParallel (VLDB 2020, arXiv 2006.15704), section 3.2, over our tra
 """
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 from torch import Tensor, nn
 
 from mpiedge.comm.transport import Transport
 from mpiedge.model.shard import Shard
-from mpiedge.pipeline.sync import gradient_of, summed, trained
+from mpiedge.pipeline.sync import gradient_of, summed_later, trained
 from mpiedge.plan.partition import PartitionPlan
 
 PART = 2 << 20
@@ -39,11 +38,10 @@ def summing(
     if len(ranks) < 2 or any(len(route) > 1 for route in plan.routes):
         yield False
         return
-    worker = ThreadPoolExecutor(1, "mpiedge gradients")
-    under_way: list[Future[None]] = []
+    under_way: list[Callable[[], None]] = []
     parts = Parts(
         divided(shard, size),
-        lambda part: under_way.append(worker.submit(_sum, transport, part, ranks)),
+        lambda part: under_way.append(_sum(transport, part, ranks)),
     )
     hooks = [
         each.register_post_accumulate_grad_hook(parts.reached)  # type: ignore[no-untyped-call]
@@ -52,12 +50,11 @@ def summing(
     try:
         yield True
         parts.finish()
-        for each in under_way:
-            each.result()
+        for finish in under_way:
+            finish()
     finally:
         for hook in hooks:
             hook.remove()
-        worker.shutdown(wait=False, cancel_futures=True)
 
 
 def divided(shard: Shard, size: int) -> list[Part]:
@@ -100,7 +97,12 @@ class Parts:
         self._next += 1
 
 
-def _sum(transport: Transport, part: Part, ranks: tuple[int, ...]) -> None:
-    gradients = summed(transport, [gradient_of(each) for each in part], ranks)
-    for each, gradient in zip(part, gradients, strict=True):
-        each.grad = gradient
+def _sum(transport: Transport, part: Part, ranks: tuple[int, ...]) -> Callable[[], None]:
+    """Begin to sum a part's gradients; what is returned waits for them and puts them in place."""
+    finish = summed_later(transport, [gradient_of(each) for each in part], ranks)
+
+    def place() -> None:
+        for each, gradient in zip(part, finish(), strict=True):
+            each.grad = gradient
+
+    return place

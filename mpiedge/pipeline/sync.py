@@ -5,7 +5,7 @@ one reason for there to be several such ranks; a weight that two layers share (t
 T5's relative bias) is the other.  Both are one rule here: sum over those ranks.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -65,8 +65,20 @@ def summed(
     transport: Transport, gradients: Sequence[Tensor], ranks: tuple[int, ...]
 ) -> list[Tensor]:
     """Gradients, of one device, summed over ``ranks`` in one message."""
+    return summed_later(transport, gradients, ranks)()
+
+
+def summed_later(
+    transport: Transport, gradients: Sequence[Tensor], ranks: tuple[int, ...]
+) -> Callable[[], list[Tensor]]:
+    """The same, begun and not waited for: what is returned waits, and gives the sums."""
     flat = torch.cat([gradient.flatten() for gradient in gradients]).cpu()
-    transport.all_reduce(flat, ranks)
-    sizes = [gradient.numel() for gradient in gradients]
-    parts = torch.split(flat.to(gradients[0].device), sizes)
-    return [part.view_as(like) for part, like in zip(parts, gradients, strict=True)]
+    finish = transport.sum_later(flat, ranks)
+
+    def sums() -> list[Tensor]:
+        finish()
+        sizes = [gradient.numel() for gradient in gradients]
+        parts = torch.split(flat.to(gradients[0].device), sizes)
+        return [part.view_as(like) for part, like in zip(parts, gradients, strict=True)]
+
+    return sums

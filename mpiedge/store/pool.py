@@ -17,7 +17,8 @@ class Pool:
     def __init__(self, spare: int) -> None:
         self._spare = spare  # buffers kept while nobody has them
         self._free: list[Bytes] = []
-        self._lock = threading.Lock()
+        # The garbage collector may give something back while something is given out.
+        self._lock = threading.RLock()
         self._size = 0  # bytes; of the largest tensor so far
 
     def take(self, shape: Sequence[int]) -> Tensor:

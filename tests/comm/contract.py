@@ -144,6 +144,32 @@ def sums_are_the_same_everywhere(transport: Transport) -> None:
     assert torch.equal(tensor, first)
 
 
+def sums_may_be_under_way_together(transport: Transport) -> None:
+    ranks, sizes = everyone(transport), (1, 20_000, 300_001, 70_000)
+    tensors = [pattern(torch.float32, size) * (transport.rank + 1) for size in sizes]
+    finishes = [transport.sum_later(tensor, ranks) for tensor in tensors]
+    # Messages pass meanwhile, and find what is theirs.
+    (came,) = around(transport, [torch.full((30_000,), 1.0 * transport.rank)], Tag(Kind.WEIGHTS))
+    assert came.tolist() == [(transport.rank - 1) % transport.size] * 30_000
+    if transport.rank == 1:
+        time.sleep(0.2)  # the others' sums wait for this one
+    for size, tensor, finish in zip(sizes, tensors, finishes, strict=True):
+        finish()
+        assert torch.equal(tensor, pattern(torch.float32, size) * sum(r + 1 for r in ranks))
+
+
+def memory_of_messages_is_not_used_while_somebody_has_it(transport: Transport) -> None:
+    kept = [
+        around(transport, [torch.full((20_000,), float(i))], Tag(Kind.WEIGHTS, i)) for i in range(9)
+    ]
+    assert [tensors[0].tolist() for tensors in kept] == [[float(i)] * 20_000 for i in range(9)]
+    views = [tensors[0][5:9] for tensors in kept]
+    del kept
+    for i in range(9, 18):
+        around(transport, [torch.full((20_000,), float(i))], Tag(Kind.WEIGHTS, i))
+    assert [view.tolist() for view in views] == [[float(i)] * 4 for i in range(9)]
+
+
 def any_group_can_sum(transport: Transport) -> None:
     for group in ([0, 2], [1], [2, 1], [0, 2]):
         tensor = torch.tensor([1.0 + transport.rank])
