@@ -24,7 +24,8 @@ Array = npt.NDArray[Any]
 
 LEAST = 32 * 1024  # bytes, below which a ring's many messages take longer than MPI's few
 
-_CHUNK = 256 * 1024  # bytes of a message
+_CHUNK = 124 * 1024  # bytes of a message: sent over TCP at once, as ``launch`` sets MPI up
+_MOST = 64  # messages of a part: of a very large one they are larger
 _AHEAD = 16  # chunks that may come before they are wanted
 _TAGS = 1 << 14  # sums that may be under way in a group, and more than ever are
 
@@ -42,13 +43,13 @@ class RingSum:
         self._comm, self._moved, self._tag = comm, moved, number % _TAGS
         self._ranks, self._here = comm.Get_size(), comm.Get_rank()
         parts = np.array_split(array, self._ranks)
-        self._count = max(1, -(-parts[0].nbytes // _CHUNK))
+        self._count = min(_MOST, max(1, -(-parts[0].nbytes // _CHUNK)))
         self._chunks = [np.array_split(part, self._count) for part in parts]
         self._last = 2 * (self._ranks - 1) * self._count  # messages each way
         self._rooms = [np.empty_like(self._chunks[0][0]) for _ in range(min(_AHEAD, self._last))]
         self._coming: deque[tuple[MPI.Request, Array]] = deque()
-        self._leaving: dict[int, MPI.Request] = {}
-        self._sent = self._asked = self._taken = 0
+        self._leaving: deque[MPI.Request] = deque()
+        self._sent = self._left = self._asked = self._taken = 0
         for _ in range(self._count):
             self._send()
         self._ask()
@@ -56,19 +57,18 @@ class RingSum:
     @property
     def done(self) -> bool:
         """Whether the sum is there, and nothing is on its way any more."""
-        return self._taken == self._last and not self._leaving
+        return self._taken == self._left == self._last
 
     def step(self) -> bool:
         """Do what can be done now; whether anything was."""
-        came = False
+        before = self._taken + self._left
         while self._coming and self._coming[0][0].Test():
             self._take(self._coming.popleft()[1])
-            came = True
-        left = [number for number, request in self._leaving.items() if request.Test()]
-        for number in left:
-            del self._leaving[number]
+        while self._leaving and self._leaving[0].Test():
+            self._leaving.popleft()
+            self._left += 1
         self._ask()
-        return came or bool(left)
+        return self._taken + self._left > before
 
     def _take(self, chunk: Array) -> None:
         """What came is added to this rank's, or is what all come to; pass it on."""
@@ -85,7 +85,7 @@ class RingSum:
         turn, place = divmod(self._sent, self._count)
         chunk = self._chunks[(self._here - turn) % self._ranks][place]
         after = (self._here + 1) % self._ranks
-        self._leaving[self._sent] = self._comm.Isend(chunk, after, self._tag)
+        self._leaving.append(self._comm.Isend(chunk, after, self._tag))
         self._sent += 1
 
     def _ask(self) -> None:
@@ -96,7 +96,7 @@ class RingSum:
             size = self._chunks[(self._here - turn - 1) % self._ranks][place].size
             if whole < 0:
                 into = self._rooms[self._asked % len(self._rooms)][:size]
-            elif whole * self._count + place in self._leaving:
+            elif whole * self._count + place >= self._left:
                 return  # what stands there has not left yet
             else:
                 into = self._chunks[(self._here - whole) % self._ranks][place]

@@ -41,11 +41,17 @@ def words(mpirun: Path, job: Job) -> tuple[str, ...]:
     )
 
 
+_LIMITS = ("eager_limit", "rndv_eager_limit", "max_send_size")
+_EAGER = 128 * 1024
+"""Bytes that MPI sends over TCP without asking the other end first: a chunk of a sum fits."""
+
+
 def _spread(job: Job) -> tuple[str, ...]:
     hosts = ",".join(f"{host.name}:{host.slots}" for host in job.hosts)
     return (
         *("--host", hosts, "--map-by", "slot"),
         *("--mca", "pml", "ob1", "--mca", "btl", "self,sm,tcp"),
+        *(word for limit in _LIMITS for word in ("--mca", f"btl_tcp_{limit}", str(_EAGER))),
         *("--mca", "btl_tcp_if_include", job.subnets),
         *("--prtemca", "oob_tcp_if_include", job.subnets),
     )

@@ -364,6 +364,8 @@ CHECKS: tuple[Check, ...] = (
     sums_are_right_for_every_dtype,
     large_sums_are_right,
     sums_are_the_same_everywhere,
+    sums_may_be_under_way_together,
+    memory_of_messages_is_not_used_while_somebody_has_it,
     any_group_can_sum,
     sums_of_what_is_not_contiguous_are_refused,
     broadcasts_copy_the_root,

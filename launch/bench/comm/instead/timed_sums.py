@@ -4,13 +4,14 @@ import json
 import os
 import resource
 import time
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 from mpi4py import MPI
 
 from mpiedge.comm.pause import Pause
-from mpiedge.comm.ring_sum import ring_sum
+from mpiedge.comm.ring_sum import RingSum
 
 
 def _timed(comm, act):
@@ -33,11 +34,20 @@ def run():
         while not done():
             pause.rest()
 
+    numbers = count()
+
+    def ring(array):
+        pause = Pause(4e-3)
+        under_way = RingSum(comm, array, next(numbers), pause.reset)
+        while not under_way.done:
+            if not under_way.step():
+                pause.rest()
+
     asked = json.loads(Path(__file__).with_name("asked.json").read_text(encoding="utf-8"))
     for mebibytes in asked["mebibytes"]:
         array = np.zeros(int(mebibytes * 2**18), dtype=np.float32)
         sides = {
-            "ring": lambda a=array: ring_sum(comm, a, wait),
+            "ring": lambda a=array: ring(a),
             "MPI, waits": lambda a=array: comm.Allreduce(MPI.IN_PLACE, a),
             "MPI, does not": lambda a=array: wait(comm.Iallreduce(MPI.IN_PLACE, a).Test),
         }
