@@ -4,7 +4,8 @@ import sys
 
 from mpiedge.__main__ import main
 from mpiedge.comm.connect import announced_rank
-from mpiedge.pipeline.engine import Engine, Portion
+from mpiedge.pipeline.engine import Engine
+from mpiedge.pipeline.portion import Portion
 from mpiedge.plan.timeline import Action
 
 sound = Engine._backward

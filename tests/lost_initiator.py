@@ -11,8 +11,9 @@ from torch import Tensor
 
 from mpiedge.__main__ import main
 from mpiedge.comm.connect import announced_rank
-from mpiedge.pipeline.engine import Engine, Portion
+from mpiedge.pipeline.engine import Engine
 from mpiedge.pipeline.judging import Answer
+from mpiedge.pipeline.portion import Portion
 
 sound = Engine._judge
 judged: list[int] = []

@@ -7,7 +7,7 @@ tensors a gradient returns is written on the tensors themselves, which cross the
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import zip_longest
 from typing import NamedTuple, Protocol, TypeVar
@@ -17,29 +17,14 @@ from torch import Tensor
 
 from mpiedge.comm.transport import Kind, Tag, Transport
 from mpiedge.model.activation import Activation, entrance
-from mpiedge.model.backbone import Backbone
 from mpiedge.model.shard import Shard
 from mpiedge.pipeline.backward import Passes, Whole
 from mpiedge.pipeline.judging import Answer, Objective, counted
-from mpiedge.pipeline.recording import Replaying
+from mpiedge.pipeline.portion import Portion
 from mpiedge.plan.partition import PartitionPlan, Route, Stage
 from mpiedge.plan.timeline import Action, Pass
 
 T = TypeVar("T")
-
-
-class MicroBatch(NamedTuple):
-    """What enters a route: examples ready for the model."""
-
-    mask: Tensor  # [rows, seq] 1 for a token, 0 for padding
-    entries: Mapping[int, tuple[Tensor, ...]]  # layer -> what it takes from outside
-    labels: Tensor
-    scale: float  # the loss counts as its sum over the micro-batch times this
-    hidden: Tensor | None = None  # what enters the route's first layer, where that is no embedding
-
-
-Source = Callable[[int], MicroBatch]
-"""Micro-batch ``number`` of the run; called on a route's first rank."""
 
 
 class Monitor(Protocol):
@@ -66,30 +51,6 @@ class Tuning(Protocol):
 
     def update(self, plan: PartitionPlan, index: int, batch: int) -> None:
         """A batch's gradients are whole."""
-
-
-Backbones = Callable[[int, range], Backbone]
-"""Where the backbone's part of micro-batch ``number`` comes from in a stage of these layers."""
-
-
-class Portion(NamedTuple):
-    """A number of batches to be run under one plan."""
-
-    plan: PartitionPlan
-    actions: Sequence[Action]  # this rank's; micro-batches are counted from 0
-    first: int  # the number, in the whole run, of micro-batch 0
-    source: Source
-    backbones: Backbones | None = None  # None: every layer computes
-    answers: Source | None = None  # labels, on a route's last rank; None: they come from its first
-
-    @property
-    def replays(self) -> bool:
-        """Whether every stage has what the backbone makes there: then it need not travel."""
-        return isinstance(self.backbones, Replaying)
-
-    def batch(self, index: int) -> int:
-        """The number, in the whole run, of the ``index``-th batch."""
-        return self.first // len(self.plan.micro_batches) + index
 
 
 class Saved(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from mpiedge.pipeline.engine import MicroBatch
+from mpiedge.pipeline.portion import MicroBatch
 from mpiedge.task.sampler import (
     Portions,
     column_batches,

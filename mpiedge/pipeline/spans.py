@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from mpiedge.pipeline.engine import Monitor, Portion
+from mpiedge.pipeline.engine import Monitor
+from mpiedge.pipeline.portion import Portion
 from mpiedge.plan.timeline import Action, Pass
 
 _SHORT = 5e-5  # seconds; what is shorter was hardly waited for

@@ -10,8 +10,8 @@ and batches of one size the mean of all weights moves as with one large batch (o
 SplitLoRA, arXiv 2407.00952).  A client without a batch left rests.
 """
 
-from mpiedge.pipeline.engine import MicroBatch, Source
 from mpiedge.pipeline.feed import Feed, shuffled
+from mpiedge.pipeline.portion import MicroBatch, Source
 from mpiedge.run.clients import SEEDS, ClientFeed, Clients, Rota
 from mpiedge.run.copies import Copies
 from mpiedge.run.opening import Opened

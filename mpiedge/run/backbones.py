@@ -5,7 +5,7 @@ from contextlib import closing, contextmanager
 from itertools import islice
 from typing import NamedTuple
 
-from mpiedge.pipeline.engine import Backbones
+from mpiedge.pipeline.portion import Backbones
 from mpiedge.pipeline.recording import Numbered, Recording, Replaying
 from mpiedge.run.caching import SplitCache
 from mpiedge.run.evaluation import Evaluation

@@ -12,8 +12,8 @@ from typing import TypeVar
 from mpiedge.comm.values import agree, collectively, gather
 from mpiedge.config import RunSettings
 from mpiedge.errors import BadInput
-from mpiedge.pipeline.engine import MicroBatch
 from mpiedge.pipeline.feed import Feed, Order, shuffled
+from mpiedge.pipeline.portion import MicroBatch
 from mpiedge.run.opening import Opened, open_task_of
 from mpiedge.strategy.initiators import turns
 from mpiedge.strategy.roles import client_count, roles

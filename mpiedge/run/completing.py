@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from mpiedge.comm.values import agree, collectively, gather
 from mpiedge.model.load import Parts, load, unload
-from mpiedge.pipeline.engine import Engine, Portion
+from mpiedge.pipeline.engine import Engine
+from mpiedge.pipeline.portion import Portion
 from mpiedge.plan.partition import PartitionPlan
 from mpiedge.plan.schedule import simulate
 from mpiedge.run.backbones import backbones, evaluation_visits

@@ -14,7 +14,7 @@ from torch import Tensor
 from mpiedge.model.activation import Activation
 from mpiedge.model.backbone import Backbone, computed
 from mpiedge.model.tokenizer import open_tokenizer
-from mpiedge.pipeline.engine import MicroBatch
+from mpiedge.pipeline.portion import MicroBatch
 from mpiedge.plan.partition import PartitionPlan
 from mpiedge.run.clients import Clients, Rota
 from mpiedge.run.kept import Kept

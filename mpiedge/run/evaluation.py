@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from mpiedge.comm.transport import Kind, Tag, Transport
-from mpiedge.pipeline.engine import Backbones, Engine, MicroBatch, Portion
+from mpiedge.pipeline.engine import Engine
 from mpiedge.pipeline.feed import Feed
+from mpiedge.pipeline.portion import Backbones, MicroBatch, Portion
 from mpiedge.plan.partition import PartitionPlan
 from mpiedge.plan.schedule import simulate
 from mpiedge.run.examples import Examples

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mpiedge.pipeline.engine import Backbones, MicroBatch, Source
 from mpiedge.pipeline.hand_over import Named
+from mpiedge.pipeline.portion import Backbones, MicroBatch, Source
 
 
 def _at_once(updates: range) -> None:

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from mpiedge.pipeline.engine import Engine, MicroBatch, Portion, Tuning
+from mpiedge.pipeline.engine import Engine, Tuning
 from mpiedge.pipeline.feed import Feed, shuffled
 from mpiedge.pipeline.optimize import Update
+from mpiedge.pipeline.portion import MicroBatch, Portion
 from mpiedge.pipeline.sync import gradient_of
 from mpiedge.plan.partition import PartitionPlan, Stage
 from mpiedge.plan.schedule import simulate

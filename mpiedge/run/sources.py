@@ -6,8 +6,8 @@ Apart from training, which only needs to know that there is something to train o
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from mpiedge.pipeline.engine import MicroBatch
 from mpiedge.pipeline.feed import Feed
+from mpiedge.pipeline.portion import MicroBatch
 from mpiedge.run.abreast import abreast, in_turn
 from mpiedge.run.allotting import Work
 from mpiedge.run.backbones import Visits, backbones

@@ -7,8 +7,8 @@ import torch
 
 from mpiedge.comm.compression import compressed
 from mpiedge.model.tokenizer import open_tokenizer
-from mpiedge.pipeline.engine import MicroBatch
 from mpiedge.pipeline.feed import Order, entries_of
+from mpiedge.pipeline.portion import MicroBatch
 from mpiedge.run.arriving import Arriving, Replayed, Rows, sent
 from mpiedge.run.dealing import Deal
 from mpiedge.run.forward import Forward

@@ -12,7 +12,7 @@ from mpiedge.comm.values import agree, collectively, gather
 from mpiedge.config import RunSettings, to_toml
 from mpiedge.model.export import origin_of, save_adapter
 from mpiedge.model.tokenizer import open_tokenizer
-from mpiedge.pipeline.engine import Portion
+from mpiedge.pipeline.portion import Portion
 from mpiedge.plan.schedule import simulate
 from mpiedge.run import planning
 from mpiedge.run.answering import answer_match

@@ -54,24 +54,30 @@ def beforehand(settings: StrategySettings, work: Work, epoch: int) -> Ahead | No
     if settings.goal == "memory":
         found = [one for one in found if fullest[one] == min(fullest.values())]
     shares = shares_of(settings, work) if settings.shares else []
-    part = epoch / work.batches
-    laid = fastest(work, problem, found, shares, lambda groups: part * recorded(recording, groups))
-    seconds = work.batches * laid.seconds + epoch * recorded(recording, laid.groups)
+    count, part = work.micro_batches, epoch / work.batches
+    laid = fastest(
+        work, problem, found, shares, lambda groups: part * recorded(recording, groups, count)
+    )
+    seconds = work.batches * (laid.seconds + part * recorded(recording, laid.groups, count))
     most = min(fullest[one] for one in found if one.groups == laid.groups)
     return Ahead(laid.plan, seconds, most)
 
 
-def recorded(cost: CostModel, groups: Sequence[Group]) -> float:
-    """Seconds of a batch in stages that only go forward: what the busiest device or link takes."""
+def recorded(cost: CostModel, groups: Sequence[Group], micro_batches: int) -> float:
+    """Seconds of a batch in stages that only go forward: what the busiest device or link takes.
+
+    Of the batch's ``micro_batches`` each device has a part as its share in its group's is.
+    """
     busiest = 0.0
     for group, above in zip(groups, (*groups[1:], None), strict=True):
         for rank, share in zip(group.ranks, group.shares, strict=True):
             stage = Stage(rank, group.layers)
-            busiest = max(busiest, share * cost.forward(stage))
+            busiest = max(busiest, share * cost.forward(stage) / sum(group.shares))
             if above is not None:
                 send = cost.send(stage, Stage(above.ranks[0], above.layers))
-                busiest = max(busiest, max(share, *above.shares) * send)
-    return busiest
+                parts = (share / sum(group.shares), max(above.shares) / sum(above.shares))
+                busiest = max(busiest, max(parts) * send)
+    return micro_batches * busiest
 
 
 def _problem(settings: StrategySettings, work: Work) -> Problem:

@@ -53,15 +53,17 @@ def pac(settings: StrategySettings, work: Work) -> tuple[Phase, ...]:
     if epoch == work.batches:
         source = Source.RECORD if work.keep else Source.COMPUTE
         return (Phase(recording(settings, work).plan, epoch, source=source),)
-    first = settings.record == "first-epoch" or settings.record == "auto" and _asked(settings, work)
-    ahead_of_it = None if first else beforehand(settings, work, epoch)
+    given = bool(settings.groups or settings.layers) or len(work.ranks) == 1
+    if settings.record == "first-epoch" or settings.record == "auto" and given:
+        return _usual(settings, work, epoch).phases
+    ahead_of_it = beforehand(settings, work, epoch)
     try:
         usual = _usual(settings, work, epoch)
     except BadInput:
         if ahead_of_it is None:
             raise
     else:
-        if ahead_of_it is None or not _better(settings, ahead_of_it, usual):
+        if ahead_of_it is None or not _better(settings, work, ahead_of_it, usual):
             return usual.phases
     return (
         Phase(ahead_of_it.plan, 0, source=Source.RECORD, beforehand=epoch),
@@ -69,17 +71,13 @@ def pac(settings: StrategySettings, work: Work) -> tuple[Phase, ...]:
     )
 
 
-def _asked(settings: StrategySettings, work: Work) -> bool:
-    """Whether the published way is to be followed where nothing else is said."""
-    return bool(settings.groups or settings.layers) or len(work.ranks) == 1
-
-
-def _better(settings: StrategySettings, one: Ahead, usual: Usual) -> bool:
+def _better(settings: StrategySettings, work: Work, one: Ahead, usual: Usual) -> bool:
+    """Recording beforehand, by the goal; for time only where the links were measured."""
     if settings.record == "before":
         return True
     if settings.goal == "memory":
         return one.memory < usual.memory
-    return one.seconds < _WORTH * usual.seconds
+    return bool(work.cost.links) and one.seconds < _WORTH * usual.seconds
 
 
 def _usual(settings: StrategySettings, work: Work, epoch: int) -> Usual:

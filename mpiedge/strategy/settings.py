@@ -38,7 +38,7 @@ class StrategySettings:
         "pac: first-epoch: what the frozen model makes is kept while the first epoch trains, later "
         "ones are data-parallel; before: it is kept before the first update, and the same stages "
         "train from it; auto: what is expected to be better, first-epoch where groups or layers "
-        "are given",
+        "are given or, for the goal time, there is no cluster profile",
         choices=("auto", "first-epoch", "before"),
     )
     goal: str = setting(

@@ -28,3 +28,20 @@ def test_a_reset_makes_it_quick_again() -> None:
     start = time.perf_counter()
     pause.rest()
     assert time.perf_counter() - start < 0.02
+
+
+def test_a_stream_is_slept_over_in_between() -> None:
+    """Of things 5 ms apart a wait looks far less often than one that does not know them."""
+
+    def looks(things: int) -> int:
+        pause, count = Pause(0.05), 0
+        for thing in range(things):
+            start = time.perf_counter()
+            count = 0 if thing < things - 20 else count
+            while time.perf_counter() - start < 0.005:
+                pause.rest()
+                count += 1
+            pause.reset()
+        return count
+
+    assert looks(80) < looks(20) / 2  # the last 20 of each

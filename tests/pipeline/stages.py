@@ -20,7 +20,8 @@ from mpiedge.model.load import load
 from mpiedge.model.purpose import Purpose
 from mpiedge.model.settings import AdapterSettings, ModelSettings
 from mpiedge.model.shard import Shard
-from mpiedge.pipeline.engine import Engine, MicroBatch, Portion, Source
+from mpiedge.pipeline.engine import Engine
+from mpiedge.pipeline.portion import MicroBatch, Portion, Source
 from mpiedge.plan.partition import PartitionPlan, Stage
 from mpiedge.plan.schedule import simulate
 

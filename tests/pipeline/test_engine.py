@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mpiedge.comm.transport import Kind
-from mpiedge.pipeline.engine import MicroBatch
+from mpiedge.pipeline.portion import MicroBatch
 from tests.models import save_tiny
 from tests.pipeline.stages import Left, compute, cut, joined, rows
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mpiedge.pipeline.engine import MicroBatch
 from mpiedge.pipeline.feed import Feed, dealt, entries_of, shuffled
+from mpiedge.pipeline.portion import MicroBatch
 from mpiedge.task.task import Encoded, Inputs
 from tests.models import save_tiny
 from tests.pipeline.stages import compute, cut

@@ -4,7 +4,7 @@ import threading
 
 import torch
 
-from mpiedge.pipeline.engine import MicroBatch, Portion
+from mpiedge.pipeline.portion import MicroBatch, Portion
 from mpiedge.pipeline.spans import Doing, Noted, Spans, read
 from mpiedge.plan.partition import PartitionPlan, Stage
 from mpiedge.plan.schedule import simulate

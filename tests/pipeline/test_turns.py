@@ -9,8 +9,9 @@ from torch import Tensor
 
 from mpiedge.comm.threads import ThreadTransport, run_ranks
 from mpiedge.comm.transport import Kind
-from mpiedge.pipeline.engine import Engine, Portion
+from mpiedge.pipeline.engine import Engine
 from mpiedge.pipeline.optimize import Update
+from mpiedge.pipeline.portion import Portion
 from mpiedge.pipeline.settings import TrainingSettings
 from mpiedge.pipeline.turns import Settled, Turns
 from mpiedge.plan.partition import PartitionPlan, Stage

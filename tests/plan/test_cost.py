@@ -118,3 +118,19 @@ def test_an_optimizer_without_moments_needs_less_memory_and_moves_less(moments: 
     stage = Stage(0, range(1), frozenset({0}))
     assert cost.memory(stage, True, 1) == 100 + (1 + moments) * 10 + 1
     assert cost.travel(0, 1, [0]) == (1 + moments) * 10
+
+
+def test_recording_and_replaying_together_are_all_there_is_to_compute() -> None:
+    """The model's part forward, and later the side network's, which alone has a gradient."""
+    stage, trained = Stage(0, range(1)), Stage(0, range(1), frozenset({0}))
+    above = Stage(1, range(1, 2))
+    model, side = _BESIDE.recording(), _BESIDE.replaying()
+    assert model.forward(stage) + side.forward(stage) == pytest.approx(_BESIDE.forward(stage))
+    assert (model.backward(stage, True), side.backward(stage, True)) == (
+        0.0,
+        _BESIDE.backward(stage, True),
+    )
+    assert model.memory(stage, False, 0) == 960 + 500
+    assert side.memory(trained, True, 0) == _BESIDE.memory(trained, True, 0) - 960 - 500
+    assert model.send(stage, above) == pytest.approx(0.5 + 0.7)
+    assert side.send(stage, above) == pytest.approx(0.5 + 0.1)

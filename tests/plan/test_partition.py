@@ -59,6 +59,14 @@ def test_evaluation_trains_nothing() -> None:
     assert plan.partners == {}
 
 
+@pytest.mark.parametrize(("layer", "left"), [(4, [2, 2]), (3, [2, 1]), (2, [2]), (1, [1])], ids=str)
+def test_routes_that_end_below_a_layer_train_nothing(layer: int, left: list[int]) -> None:
+    plan = PartitionPlan((_cut(2, 2),), (0, 0), joint_update=True).below(layer)
+    assert [len(stage.layers) for stage in plan.routes[0]] == left
+    assert plan.trainers == {}
+    assert plan.assignment == (0, 0)
+
+
 def test_a_plan_survives_json() -> None:
     plan = PartitionPlan((_cut(1, 4, lowest=2), _cut(3, 2)), (1, 0, 1), joint_update=True)
     assert from_json(to_json(plan)) == plan

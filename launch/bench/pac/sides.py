@@ -16,8 +16,8 @@ from itertools import count
 from typing import NamedTuple
 
 from mpiedge.comm.threads import alone
-from mpiedge.pipeline.engine import Portion
 from mpiedge.pipeline.feed import Feed
+from mpiedge.pipeline.portion import Portion
 from mpiedge.pipeline.recording import Recording, Replaying
 from mpiedge.plan.schedule import simulate
 from mpiedge.run.first_values import first_values
