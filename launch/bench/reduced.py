@@ -16,6 +16,10 @@ from pathlib import Path
 
 import click
 
+sys.path.append(str(Path(__file__).parent / "trains"))
+
+import judged
+
 HERE = Path(__file__).parent
 COMMANDS = {
     "pac, BERT": ("pac/compare.py", "--quick", "--model", "bert-base"),
@@ -29,6 +33,7 @@ COMMANDS = {
         *("split/compare.py", "--quick", "--data", "{data}", "--part", "time", "--sides"),
         *("split", "splitlora", "--cut", "3"),
     ),
+    "unequal": ("unequal/compare.py", "--quick", "--only", "deft"),
     "deft": ("deft/planner.py", "--times", "1", "--instances", "40"),
     "planning": ("planning/scale.py", "--times", "1"),
     "auto": ("planning/auto.py", "--clusters", "40"),
@@ -39,18 +44,16 @@ COMMANDS = {
     "published": ("published_tables.py",),
 }
 STORES = {"faults", "mutated", "soak"}  # take the place for their results
-ROOT = {"systems", "scaling"}  # emulate devices
+ROOT = {"systems", "scaling", "unequal"}  # emulate devices
 DATA = os.environ.get("MPIEDGE_DATA")
-JUDGED = re.compile(r"^(.+?) {2,}([\d.]+) +(>=|<=) +([\d.]+) +(pass|FAIL)$", re.M)
 TIMED = re.compile(r"^(.+?) +([\d.]+) s\b.*\blimit ([\d.]+) s", re.M)
 
 
 def rows(said):
-    """What has a limit: name, value, limit, whether it is kept."""
-    for what, value, relation, limit, verdict in JUDGED.findall(said):
-        yield what, float(value), f"{relation} {limit}", verdict == "pass"
+    """What has a limit."""
+    yield from judged.lines(said)
     for what, value, limit in TIMED.findall(said):
-        yield f"{what}, s", float(value), f"<= {limit}", float(value) <= float(limit)
+        yield judged.Judged(f"{what}, s", float(value), "<=", float(limit))
 
 
 def lacking(name):
@@ -74,6 +77,11 @@ def once(name, folder):
     return done, time.monotonic() - start
 
 
+def say(cells):
+    """A line of the table."""
+    print("{:10} {:66} {:>9} {:>9} {:8} {:>8}  {:8} {}".format(*cells).rstrip())
+
+
 @click.command()
 @click.option("--only", multiple=True, type=click.Choice(list(COMMANDS)))
 @click.option("--output", type=click.Path(path_type=Path), default=Path("build/reduced.json"))
@@ -91,11 +99,14 @@ def main(only, output):
         print(f"{name}: {state} in {seconds:.0f} s", flush=True)
         if done.returncode:
             print(done.stderr[-2000:])
-        found += [(name, *row) for row in rows(done.stdout)]
-    for name, what, value, limit, kept in found:
-        print(f"{name:12} {what:66} {value:9.3f}  {limit:9} {'pass' if kept else 'FAIL'}")
-    keys = ("benchmark", "what", "value", "limit", "kept")
-    table = [dict(zip(keys, row, strict=True)) for row in found]
+        found += [(name, row) for row in rows(done.stdout)]
+    columns = ("benchmark", "what", "ours", "peer", "unit", "ratio", "limit", "")
+    say(columns)
+    for name, row in found:
+        ratio, limit = f"{row.value:.3f}", f"{row.relation} {row.limit:g}"
+        sides = ["" if side is None else f"{side:.4g}" for side in (row.ours, row.peer)]
+        say((name, row.what, *sides, row.unit, ratio, limit, "pass" if row.kept else "FAIL"))
+    table = [{"benchmark": name, **row._asdict(), "kept": row.kept} for name, row in found]
     output.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     sys.exit(1 if failed else 0)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mpiedge.comm.connect import Connection
-from mpiedge.comm.interruption import Terminated, interruptible
+from mpiedge.comm.interruption import Terminated, deaf, interruptible
 from mpiedge.comm.last_resort import within
 from mpiedge.comm.values import SharedBadInput
 from mpiedge.errors import BadInput, DiskError, RankLost, Stopped
@@ -43,6 +43,7 @@ def _failing_together(transport: Connection) -> Iterator[None]:
     except (Exception, SystemExit) as failure:
         if transport.size > 1 and _code(failure) != 0:
             _end_all(transport, failure)
+            deaf()  # a rank that failed first ends this one, which by now is ending anyway
             # Abort can come back while the job is being ended already.  All is said by now.
             raise SystemExit(_code(failure)) from None
         raise
@@ -76,6 +77,7 @@ def _code(failure: BaseException) -> int:
 
 
 def _leave_quietly(transport: Connection, asked: BaseException) -> None:
+    deaf()
     code = TERMINATED if isinstance(asked, Terminated) else INTERRUPTED
     if transport.size > 1:
         within(_PATIENCE, lambda: transport.abort(code))

@@ -54,8 +54,14 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)  # a second one must not disturb the end
+def deaf() -> None:
+    """Let no SIGTERM disturb the end that has begun.  Of use in the main thread only."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    deaf()
     raise Terminated
 
 

@@ -1,4 +1,4 @@
-"""Groupings with a stage that works ahead: layers that train nothing, alone on a device.
+"""Groupings with a stage that works ahead: layers that train nothing, on devices of their own.
 
 Such a stage waits for no update, and so passes rows of the next batch while the others end theirs
 (our design).  PAC's equations, which follow a single batch, do not see it: to them the stage only
@@ -7,16 +7,20 @@ makes the way longer.  So these are found as the groupings of all other layers a
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain, combinations
+
+import numpy as np
 
 from mpiedge.plan.balance import Infeasible
-from mpiedge.plan.grouping import Group, Grouping, Problem, latency
+from mpiedge.plan.grouping import Group, Grouping, Problem, Ranks, latency
 from mpiedge.plan.hybrid import Size, groupings
+from mpiedge.plan.shares import divide
 
-_FEW = 4  # devices of which each is tried as the one ahead
+_FEW = 4  # devices of which any are tried as those ahead
 
 
 def ahead(problem: Problem, sizes: Sequence[Size] = ()) -> tuple[Grouping, ...]:
-    """The best groupings behind each device that can hold all layers below the lowest trained.
+    """The best groupings behind any devices that can hold all layers below the lowest trained.
 
     ``sizes`` are as for ``groupings``.  None where groups or layers are given, or devices are many.
     """
@@ -26,7 +30,8 @@ def ahead(problem: Problem, sizes: Sequence[Size] = ()) -> tuple[Grouping, ...]:
     ranks = range(len(problem.cost.devices))
     if not 1 < len(ranks) <= _FEW:
         return ()
-    return tuple(one for rank in ranks for one in _behind(problem, rank, sizes))
+    fronts = chain.from_iterable(combinations(ranks, count) for count in ranks[1:])
+    return tuple(one for front in fronts for one in _behind(problem, front, sizes))
 
 
 def moving(problem: Problem, one: Grouping) -> tuple[Group, ...]:
@@ -34,24 +39,40 @@ def moving(problem: Problem, one: Grouping) -> tuple[Group, ...]:
     return tuple(group for group in one.groups if group.layers.stop > problem.lowest)
 
 
-def _behind(problem: Problem, rank: int, sizes: Sequence[Size]) -> Iterator[Grouping]:
+def _behind(problem: Problem, front: Ranks, sizes: Sequence[Size]) -> Iterator[Grouping]:
+    left = [rank for rank in range(len(problem.cost.devices)) if rank not in front]
     try:
-        found = groupings(_without(problem, rank), sizes)
+        found = groupings(_without(problem, left), sizes)
     except Infeasible:
         return
     for one in found:
-        rest = tuple(_back(group, rank, problem.lowest) for group in one.groups)
-        groups = (Group((rank,), range(problem.lowest), (one.rows,)), *rest)
         sized = replace(problem, rows=one.rows, micro_batches=one.micro_batches)
-        memory = sized.memory(rank, range(problem.lowest), one.rows, len(groups))
-        if memory <= problem.cost.devices[rank].memory:
+        shares = _shares(sized, front)
+        if not shares:
+            continue
+        rest = tuple(_back(group, left, problem.lowest) for group in one.groups)
+        groups = (Group(front, range(problem.lowest), shares), *rest)
+        if all(_fits(sized, pair, len(groups)) for pair in zip(front, shares, strict=True)):
             yield one._replace(groups=groups, seconds=latency(sized, groups))
 
 
-def _without(problem: Problem, rank: int) -> Problem:
-    """The problem of all other devices and the layers from the lowest trained one on."""
+def _shares(problem: Problem, front: Ranks) -> tuple[int, ...]:
+    """The rows of each device ahead, by speed; none where there are more devices than rows."""
+    speeds = np.array([problem.cost.devices[rank].speed for rank in front])
+    most = np.full((1, len(front)), problem.rows)
+    (shares,) = divide(problem.rows, np.zeros(1), np.ones(1), speeds, most)
+    return tuple(map(int, shares)) if shares.any() else ()
+
+
+def _fits(problem: Problem, pair: tuple[int, int], stages: int) -> bool:
+    rank, share = pair
+    need = problem.memory(rank, range(problem.lowest), share, stages)
+    return need <= problem.cost.devices[rank].memory
+
+
+def _without(problem: Problem, left: Sequence[int]) -> Problem:
+    """The problem of the devices that are left and the layers from the lowest trained one on."""
     cost, lowest = problem.cost, problem.lowest
-    left = [other for other in range(len(cost.devices)) if other != rank]
     rest = replace(
         cost,
         layers=cost.layers[lowest:],
@@ -66,7 +87,7 @@ def _without(problem: Problem, rank: int) -> Problem:
     )
 
 
-def _back(group: Group, rank: int, lowest: int) -> Group:
-    """A group of the problem without ``rank`` in the whole one."""
+def _back(group: Group, left: Sequence[int], lowest: int) -> Group:
+    """A group of the problem of the devices that are left in the whole one."""
     layers = range(group.layers.start + lowest, group.layers.stop + lowest)
-    return group._replace(ranks=tuple(r + (r >= rank) for r in group.ranks), layers=layers)
+    return group._replace(ranks=tuple(left[rank] for rank in group.ranks), layers=layers)

@@ -15,20 +15,26 @@ since there is too little to compute to hide what passes between stages.  Where 
 sum of all gradients takes longer than that; both are predicted, and the better one is taken.
 """
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
+from mpiedge.plan.ahead import ahead
 from mpiedge.plan.balance import Infeasible
+from mpiedge.plan.borders import settled
 from mpiedge.plan.cost import CostModel
-from mpiedge.plan.grouping import Group, Grouping, Problem
+from mpiedge.plan.grouping import Grouping, Problem, Ranks
 from mpiedge.plan.hybrid import groupings
 from mpiedge.plan.partition import PartitionPlan, Stage
 from mpiedge.strategy.given import given_groups, given_stages, shares_of
-from mpiedge.strategy.grouped import fastest, sizes
+from mpiedge.strategy.grouped import bound, fastest, plan_of, sizes
 from mpiedge.strategy.settings import StrategySettings
 from mpiedge.strategy.strategy import Work
+
+_FEW = 16  # devices for which borders between stages are moved
+_SETTLED = 12  # divisions into groups of which they are moved
 
 
 class Ahead(NamedTuple):
@@ -45,39 +51,52 @@ def beforehand(settings: StrategySettings, work: Work, epoch: int) -> Ahead | No
     None where no cut fits.  With the goal memory, of those whose fullest device needs least.
     """
     problem, recording = _problem(settings, work), work.cost.recording()
-    needs = {one: _needs(problem, recording, one) for one in _groupings(problem, recording, work)}
-    memory = [device.memory for device in work.cost.devices]
-    found = [one for one, need in needs.items() if all(n <= memory[r] for r, n in need.items())]
-    if not found:
-        return None
-    fullest = {one: max(needs[one].values()) for one in found}
-    if settings.goal == "memory":
-        found = [one for one in found if fullest[one] == min(fullest.values())]
+    part = epoch / work.batches
     shares = shares_of(settings, work) if settings.shares else []
-    count, part = work.micro_batches, epoch / work.batches
-    laid = fastest(
-        work, problem, found, shares, lambda groups: part * recorded(recording, groups, count)
-    )
-    seconds = work.batches * (laid.seconds + part * recorded(recording, laid.groups, count))
-    most = min(fullest[one] for one in found if one.groups == laid.groups)
-    return Ahead(laid.plan, seconds, most)
+    memory = [device.memory for device in work.cost.devices]
+
+    def judged(one: Grouping) -> tuple[float, ...]:
+        """What a grouping has too little of, then what it is chosen for; the least is best."""
+        need = _needs(problem, recording, one)
+        lacks = sum(max(0, needed - memory[rank]) for rank, needed in need.items())
+        fullest = max(need.values()) if settings.goal == "memory" else 0
+        plan = plan_of(work, one.groups, shares)
+        seconds = work.micro_batches * bound(problem, one) + part * recorded(recording, plan)
+        return (lacks, fullest, seconds)
+
+    known = {one: judged(one) for one in _groupings(problem, work, part)}
+    if not problem.parts and len(work.ranks) <= _FEW:
+        better = [settled(one, problem.bridge, judged) for one in _distinct(known)[:_SETTLED]]
+        known.update((one, judged(one)) for one in better)
+    fitting = [one for one, (lacks, *_) in known.items() if not lacks]
+    if not fitting:
+        return None
+    least = min(known[one][1] for one in fitting)
+    fitting = [one for one in fitting if known[one][1] == least]
+    laid = fastest(work, problem, fitting, shares, lambda plan: part * recorded(recording, plan))
+    seconds = work.batches * (laid.seconds + part * recorded(recording, laid.plan))
+    chosen = next(one for one in fitting if one.groups == laid.groups)
+    return Ahead(laid.plan, seconds, max(_needs(problem, recording, chosen).values()))
 
 
-def recorded(cost: CostModel, groups: Sequence[Group], micro_batches: int) -> float:
-    """Seconds of a batch in stages that only go forward: what the busiest device or link takes.
+def _distinct(known: Mapping[Grouping, tuple[float, ...]]) -> list[Grouping]:
+    """The best of each division of the ranks into groups, the best one first."""
+    first = dict[tuple[Ranks, ...], Grouping]()
+    for one in sorted(known, key=known.__getitem__):
+        first.setdefault(tuple(group.ranks for group in one.groups), one)
+    return list(first.values())
 
-    Of the batch's ``micro_batches`` each device has a part as its share in its group's is.
-    """
-    busiest = 0.0
-    for group, above in zip(groups, (*groups[1:], None), strict=True):
-        for rank, share in zip(group.ranks, group.shares, strict=True):
-            stage = Stage(rank, group.layers)
-            busiest = max(busiest, share * cost.forward(stage) / sum(group.shares))
+
+def recorded(cost: CostModel, plan: PartitionPlan) -> float:
+    """Seconds of a batch in stages that only go forward: what the busiest device or link takes."""
+    busy: dict[tuple[int, int], float] = defaultdict(float)  # a device: the link to itself
+    for index, count in Counter(plan.assignment).items():
+        route = plan.routes[index]
+        for stage, above in zip(route, (*route[1:], None), strict=True):
+            busy[stage.rank, stage.rank] += count * cost.forward(stage)
             if above is not None:
-                send = cost.send(stage, Stage(above.ranks[0], above.layers))
-                parts = (share / sum(group.shares), max(above.shares) / sum(above.shares))
-                busiest = max(busiest, max(parts) * send)
-    return micro_batches * busiest
+                busy[stage.rank, above.rank] += count * cost.send(stage, above)
+    return max(busy.values())
 
 
 def _problem(settings: StrategySettings, work: Work) -> Problem:
@@ -94,14 +113,30 @@ def _problem(settings: StrategySettings, work: Work) -> Problem:
     )
 
 
-def _groupings(problem: Problem, recording: CostModel, work: Work) -> tuple[Grouping, ...]:
-    """Groupings that are good for training, and some that are good for recording."""
-    forward = replace(problem, cost=recording, trainable=frozenset())
+def _groupings(problem: Problem, work: Work, part: float) -> tuple[Grouping, ...]:
+    """Groupings that are good for training, for recording, and for a run with both of them."""
+    forward = replace(problem, cost=work.cost.recording(), trainable=frozenset())
+    both = replace(problem, cost=_blended(work.cost, part))
     found = dict[Grouping, None]()
-    for each in (problem, forward):
+    for each in (problem, forward, both):
         with suppress(Infeasible):
-            found.update(dict.fromkeys(groupings(each, sizes(work))))
+            found.update(dict.fromkeys(groupings(each, sizes(work)) + ahead(each, sizes(work))))
     return tuple(found)
+
+
+def _blended(cost: CostModel, part: float) -> CostModel:
+    """What a batch costs of which a part is recorded too, as if that were one pass."""
+    pairs = zip(cost.replaying().layers, cost.recording().layers, strict=True)
+    layers = (
+        replace(
+            trained,
+            forward=trained.forward + part * made.forward,
+            forward_start=trained.forward_start + part * made.forward_start,
+            boundary=trained.boundary + round(part * made.boundary),
+        )
+        for trained, made in pairs
+    )
+    return replace(cost, layers=tuple(layers))
 
 
 def _needs(problem: Problem, recording: CostModel, one: Grouping) -> dict[int, int]:

@@ -3,6 +3,7 @@
 The parts of a run are predicted one by one, and alike parts once; here they are added up.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -94,7 +95,19 @@ def _predicted(part: Part, fullest: Part) -> tuple[Epoch, dict[int, Memory]]:
     spans = one.timeline.by_rank
     # Each rank does the same in the same order, whatever the micro-batches' size.
     memory = {rank: needed(fullest, rank, spans[rank]) for rank in spans}
-    return Epoch(one.seconds, busy, one.sent), memory
+    return Epoch(max(one.seconds, _passing(part.cost, one.sent)), busy, one.sent), memory
+
+
+def _passing(cost: CostModel, sent: Mapping[Way, Amount]) -> float:
+    """Seconds that the busiest link needs at least, if it never rests.
+
+    A plan is played with links on which messages do not hold each other up, as they hardly do
+    where a pass waits for another; stages that only go forward send as fast as they compute.
+    """
+    size: dict[tuple[int, int], int] = defaultdict(int)
+    for way, amount in sent.items():
+        size[way.source, way.dest] += amount.bytes
+    return max((each / cost.between(*way).bandwidth for way, each in size.items()), default=0.0)
 
 
 def _more(one: Memory, other: Memory) -> Memory:

@@ -23,9 +23,8 @@ _PLAYED = 40  # groupings, at most, that are played through
 _BATCHES = 3  # of a plan in which a stage works ahead
 _PASSES = 100_000  # forward passes in all of these, but for the last one
 
-Groups = tuple[Group, ...]
-Beside = Callable[[Groups], float]
-"""Seconds that a grouping takes for a batch beside training on it."""
+Beside = Callable[[PartitionPlan], float]
+"""Seconds that a plan takes for a batch beside training by it."""
 
 
 class Laid(NamedTuple):
@@ -33,12 +32,7 @@ class Laid(NamedTuple):
 
     plan: PartitionPlan
     seconds: float
-    groups: Groups
-
-
-def nothing(_: Groups) -> float:
-    """No seconds."""
-    return 0.0
+    groups: tuple[Group, ...]
 
 
 def fastest(
@@ -46,20 +40,21 @@ def fastest(
     problem: Problem,
     found: Sequence[Grouping],
     shares: Sequence[float],
-    beside: Beside = nothing,
+    beside: Beside | None = None,
 ) -> Laid:
     """Of groupings ``found`` the one whose batch, and what is beside it, takes least.
 
     ``shares`` are each rank's part of a batch; none: as in the grouping.
     """
-    more = {one: beside(one.groups) for one in found}
-    bounds = {one: work.micro_batches * _bound(problem, one) + more[one] for one in found}
+    plans = _Plans(work, shares)
+    more = {one: beside(plans[one]) if beside else 0.0 for one in found}
+    bounds = {one: work.micro_batches * bound(problem, one) + more[one] for one in found}
     laid, best, passes = dict[PartitionPlan, Laid](), inf, 0
     chosen: Laid | None = None
     for one in sorted(found, key=bounds.__getitem__):
         if len(laid) == _PLAYED or passes > _PASSES or bounds[one] >= best:
             break
-        plan = plan_of(work, one.groups, shares)
+        plan = plans[one]
         passes += work.micro_batches * len(one.groups)
         if plan in laid:
             continue
@@ -69,6 +64,18 @@ def fastest(
             chosen, best = laid[plan], seconds + more[one]
     assert chosen is not None, "there is no grouping"
     return chosen
+
+
+class _Plans(dict[Grouping, PartitionPlan]):
+    """The plan of each grouping, made when it is asked for."""
+
+    def __init__(self, work: Work, shares: Sequence[float]) -> None:
+        super().__init__()
+        self._work, self._shares = work, shares
+
+    def __missing__(self, one: Grouping) -> PartitionPlan:
+        self[one] = plan = plan_of(self._work, one.groups, self._shares)
+        return plan
 
 
 def plan_of(work: Work, groups: Sequence[Group], shares: Sequence[float]) -> PartitionPlan:
@@ -105,7 +112,7 @@ def sizes(work: Work) -> tuple[Size, ...]:
     return tuple(rows.items())
 
 
-def _bound(problem: Problem, one: Grouping) -> float:
+def bound(problem: Problem, one: Grouping) -> float:
     """Seconds that a row takes at least, without what stages do ahead."""
     sized = replace(problem, rows=one.rows, micro_batches=one.micro_batches)
     return at_least(sized, moving(sized, one))

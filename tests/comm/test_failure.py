@@ -4,13 +4,22 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from mpiedge.comm.failure import BAD_INPUT, FAILED, INTERRUPTED, TERMINATED, ends_job
+from mpiedge.comm.failure import (
+    BAD_INPUT,
+    FAILED,
+    INTERRUPTED,
+    TERMINATED,
+    _failing_together,
+    ends_job,
+)
+from mpiedge.comm.interruption import interruptible
 from mpiedge.comm.threads import ThreadTransport, alone, run_ranks
 from mpiedge.comm.values import SharedBadInput
 from mpiedge.errors import BadInput, NotRead, NotWritten, RankLost
@@ -173,6 +182,25 @@ class _AbortReturns(ThreadTransport):
 
     def abort(self, code: int) -> NoReturn:
         return None  # type: ignore[return-value]
+
+
+class _EndedAfterwards(_AbortReturns):
+    """One that a rank which failed first ends when its own end has begun."""
+
+    def abort(self, code: int) -> NoReturn:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        return None  # type: ignore[return-value]
+
+
+def test_a_rank_that_is_ending_is_not_disturbed(capsys: pytest.CaptureFixture[str]) -> None:
+    transport = object.__new__(_EndedAfterwards)
+    transport.rank, transport.size = 0, 2
+    with interruptible():  # of the same kind as the one inside, which has begun to end
+        with pytest.raises(SystemExit) as ended, _failing_together(transport):
+            raise RankLost("rank 0 waited")
+        time.sleep(0.3)
+    assert ended.value.code == FAILED
+    assert capsys.readouterr().err == "rank 0 waited\n"
 
 
 @pytest.mark.parametrize(

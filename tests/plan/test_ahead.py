@@ -22,10 +22,11 @@ def problem(speeds: tuple[float, ...] = (1.0, 2.0, 3.0), memory: int = 10**6) ->
     return Problem(cost, frozenset(range(2, 6)), rows=4, micro_batches=1, together=False)
 
 
-def test_each_device_is_tried_as_the_one_ahead() -> None:
+def test_any_devices_are_tried_as_those_ahead() -> None:
     given = problem()
     found = ahead(given)
-    assert {one.groups[0].ranks for one in found} == {(0,), (1,), (2,)}
+    assert {one.groups[0].ranks for one in found} == {(0,), (1,), (2,), (0, 1), (0, 2), (1, 2)}
+    assert {one.groups[0].shares for one in found if one.groups[0].ranks == (0, 2)} == {(1, 3)}
     for one in found:
         assert one.groups[0].layers == range(2)
         assert [layer for group in one.groups for layer in group.layers] == list(range(6))

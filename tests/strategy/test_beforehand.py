@@ -8,8 +8,7 @@ import pytest
 from mpiedge.errors import BadInput
 from mpiedge.plan.balance import Infeasible
 from mpiedge.plan.cost import CostModel, Device, LayerProfile, Link
-from mpiedge.plan.grouping import Group
-from mpiedge.plan.partition import Stage
+from mpiedge.plan.partition import PartitionPlan, Stage
 from mpiedge.strategy.beforehand import beforehand, recorded
 from mpiedge.strategy.pac import pac
 from mpiedge.strategy.settings import StrategySettings
@@ -107,14 +106,15 @@ def test_one_device_records_while_it_trains() -> None:
 
 def test_recording_takes_what_the_busiest_device_or_link_takes() -> None:
     cost = replace(_work(FAST).cost, links=()).recording()
-    groups = (Group((0, 1), range(6), (5, 3)), Group((2, 3), range(6, 8), (4, 4)))
-    once = cost.forward(Stage(0, range(6)))
-    assert recorded(cost, groups, 8) == pytest.approx(5 * once)
-    assert recorded(cost, groups, 16) == pytest.approx(10 * once)
+    low, high = range(6), range(6, 8)
+    routes = tuple((Stage(a, low), Stage(b, high)) for a, b in ((0, 2), (1, 3)))
+    plan = PartitionPlan(routes, (0, 0, 1, 0, 0, 1, 0, 1))
+    once = cost.forward(Stage(0, low))
+    assert recorded(cost, plan) == pytest.approx(5 * once)
     slow = replace(cost, link=Link(bandwidth=10, latency=1e-3))
-    send = slow.send(Stage(0, range(6)), Stage(2, range(6, 8)))
+    send = slow.send(Stage(0, low), Stage(2, high))
     assert send > once
-    assert recorded(slow, groups, 8) == pytest.approx(5 * send)
+    assert recorded(slow, plan) == pytest.approx(5 * send)
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -56,6 +56,16 @@ def test_a_replay_needs_less_and_the_fuller_phase_counts() -> None:
         assert found.memory[rank].total == most
 
 
+def test_a_run_takes_no_less_than_its_bytes_take_on_a_link() -> None:
+    slow = replace(COST, link=Link(bandwidth=1.0, latency=0.0))
+    plan = replace(PIPELINE, assignment=(0,) * 8)
+    recording = Phase(plan, 0, source=Source.RECORD, beforehand=3)
+    found = forecast((recording, Phase(plan, 3, source=Source.REPLAY)), Costs(slow, slow), 3)
+    (crossed,) = [amount.bytes for amount in found.before.sent.values()]
+    assert crossed == 3 * 8 * 80
+    assert found.before.seconds >= crossed / slow.link.bandwidth
+
+
 def test_layers_that_only_evaluate_are_held_too() -> None:
     above = PartitionPlan(((Stage(0, range(2, 4), frozenset({3})),),), (0, 0))
     whole = PartitionPlan(((Stage(0, range(4)),),), (0, 0))

@@ -14,6 +14,7 @@ import inputs
 import sides
 import torch
 import whole
+from judged import Judged
 
 HERE = Path(__file__).parent
 RANKS, EPOCHS = 2, 3
@@ -104,14 +105,6 @@ def memory(setup):
     }
 
 
-def verdict(value, relation, limit):
-    """Whether a ratio is as asked; nothing for one that only explains another."""
-    if not relation:
-        return ""
-    passed = value >= limit if relation == ">=" else value <= limit
-    return f"{relation} {limit:g}  {'pass' if passed else 'FAIL'}"
-
-
 def main():
     """Measure, print, keep."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -137,7 +130,7 @@ def main():
                 measured[name], found = part(setup)
                 ratios.update(found)
     for name, (value, relation, limit) in ratios.items():
-        say(f"{name:62} {value:7.3f}  {verdict(value, relation, limit)}")
+        say(str(Judged(name, value, relation, limit)))
     keep(options, setup, measured, ratios)
 
 

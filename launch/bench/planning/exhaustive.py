@@ -87,6 +87,12 @@ _EVERY = {"pipeline": _pipelines, "data-parallel": _replicas, "ring": _rings}
 
 
 def _best_pac(work):
+    """Of those that train while they record, and those that record beforehand."""
+    before = (_seconds("pac", replace(each, record="before"), work) for each in _hybrids(work))
+    return min(_best_published(work), min(before, default=inf))
+
+
+def _best_published(work):
     """Recording and replaying do not wait on each other, so each has its own best."""
     count = work.epoch
     first = {plan: _phase_seconds(plan, count, Source.RECORD, work) for plan in _recordings(work)}
@@ -101,6 +107,15 @@ def _best_pac(work):
 
 
 def _recordings(work):
+    for each in _hybrids(work):
+        try:
+            yield recording(each, work).plan
+        except BadInput:
+            continue
+
+
+def _hybrids(work):
+    """Every grouping with every cut and all shares."""
     for groups in _groupings(tuple(work.ranks)):
         choices = [list(parts(work.micro_batches, len(group))) for group in groups]
         for sizes, *counts in product(parts(len(work.layers), len(groups)), *choices):
@@ -114,10 +129,7 @@ def _recordings(work):
                 "layers": list(sizes),
                 "shares": [float(shares[rank]) for rank in work.ranks],
             }
-            try:
-                yield recording(replace(settings_of("pac", work), **given), work)
-            except BadInput:
-                continue
+            yield replace(settings_of("pac", work), **given)
 
 
 def _replayings(work, recorded):

@@ -15,6 +15,7 @@ from transformers import BertConfig, BertForMaskedLM
 
 sys.path.append(str(Path(__file__).parents[1] / "trains"))
 
+from judged import Judged
 from processes import ENVIRONMENT
 
 HERE = Path(__file__).parent
@@ -179,12 +180,8 @@ def main():
     print(json.dumps(found, indent=2))
     for side in ("one device", "naive ring", "pipeline"):
         value = found[side]["seconds_over_rings"]
-        print(f"seconds of {side} over the ring's  {value:.2f}  >= 1  {verdict(value)}")
-
-
-def verdict(value):
-    """Whether the ring is no slower."""
-    return "pass" if value >= 1 else "FAIL"
+        each = (found["ring"]["seconds"], found[side]["seconds"])
+        print(Judged(f"seconds of {side} over the ring's", value, ">=", 1.0, *each))
 
 
 def store(options, rows):

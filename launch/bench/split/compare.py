@@ -17,6 +17,7 @@ from mpiedge.strategy.registry import STRATEGIES
 
 sys.path.append(str(Path(__file__).parents[1] / "trains"))
 
+from judged import Judged
 from processes import ENVIRONMENT, MPIRUN
 
 HERE = Path(__file__).parent
@@ -246,12 +247,7 @@ def main():
                 store(options, rows)
     print(json.dumps(summary(rows), indent=2))
     for name, value in against_splitlora(rows).items():
-        print(f"{name} of split over SplitLoRA's  {value:.2f}  <= 1  {verdict(value)}")
-
-
-def verdict(value):
-    """Whether split takes no more."""
-    return "pass" if value <= 1 else "FAIL"
+        print(Judged(f"{name} of split over SplitLoRA's", value, "<=", 1.0))
 
 
 def against_splitlora(rows):

@@ -34,7 +34,10 @@ class Setup(NamedTuple):
     real: bool  # whether the texts are MRPC's
 
     def settings(self, adapter, strategy="standalone", **training):
-        """Settings of a run, equal for every side but for what is given here."""
+        """Settings of a run, equal for every side but for what is given here.
+
+        ``strategy`` is its name, or its settings with the name.
+        """
         task = {"name": "seq2seq", "label": "label", "max_target_length": 8}
         kinds = {kind: {"kind": kind} for kind in ("parallel", "full", "lora", "bottleneck")}
         task = task if self.generates else {"name": "mrpc"}
@@ -43,7 +46,7 @@ class Setup(NamedTuple):
             "model": {"name": str(self.folder / "model")},
             "adapter": kinds[adapter],
             "task": {**task, **texts, "max_length": MAX_LENGTH},
-            "strategy": {"name": strategy},
+            "strategy": {"name": strategy} if isinstance(strategy, str) else strategy,
             "training": {
                 "epochs": 3,
                 "batch_size": BATCH,

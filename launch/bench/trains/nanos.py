@@ -29,17 +29,8 @@ def on_testbed(setup, name, settings, cluster, ranks):
     ``over``: what each epoch took beside, in seconds, which does not grow with the examples;
     ``between``: what lay between the phases, an example.
     """
-    run, output = setup.folder / f"{name}.toml", setup.folder / name
-    run.write_text(to_toml(settings), encoding="utf-8")
-    words = ("testbed", "run", str(cluster), "-n", str(ranks), "--", "train", str(run))
-    done = subprocess.run(
-        (sys.executable, "-m", "mpiedge", *words, "--output-dir", str(output)),
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=LIMIT,
-    )
+    output = setup.folder / name
+    done = _run(setup, name, settings, cluster, ("-n", str(ranks), "--", "train"), output)
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.startswith("mpiedge")]
         return {"exit_code": done.returncode, "said": said}
@@ -52,7 +43,32 @@ def on_testbed(setup, name, settings, cluster, ranks):
         "between": round(result.get("caching", {}).get("seconds", 0.0) / setup.examples, 4),
         "peak_bytes": max(rank["peak_resident_bytes"] for rank in result["ranks"]),
         "plan": [[stage["layers"] for stage in route] for route in result["plan"][0]["routes"][:1]],
+        "round": result.get("rounds", {}).get("measured_seconds"),
     }
+
+
+def profiled(setup, name, settings, cluster):
+    """The profile of a cluster for the model of a run."""
+    output = setup.folder / f"{name}-cluster.toml"
+    done = _run(setup, name, settings, cluster, ("--", "profile"), output)
+    return output if done.returncode == 0 else sys.exit(done.stderr[-2000:])
+
+
+def _run(setup, name, settings, cluster, words, output):
+    run = setup.folder / f"{name}.toml"
+    run.write_text(to_toml(settings), encoding="utf-8")
+    to = "--output" if words[-1] == "profile" else "--output-dir"
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "mpiedge", "testbed", "run", str(cluster)),
+            *(*words, str(run), to, str(output)),
+        ],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT,
+    )
 
 
 def steady(output, batch):
