@@ -25,7 +25,7 @@ Array = npt.NDArray[Any]
 LEAST = 32 * 1024  # bytes, below which a ring's many messages take longer than MPI's few
 
 _CHUNK = 124 * 1024  # bytes of a message: sent over TCP at once, as ``launch`` sets MPI up
-_MOST = 64  # messages of a part: of a very large one they are larger
+_MOST = 64  # chunks that are sent before one has come: what the next rank may have to keep
 _AHEAD = 16  # chunks that may come before they are wanted
 _TAGS = 1 << 14  # sums that may be under way in a group, and more than ever are
 
@@ -43,14 +43,14 @@ class RingSum:
         self._comm, self._moved, self._tag = comm, moved, number % _TAGS
         self._ranks, self._here = comm.Get_size(), comm.Get_rank()
         parts = np.array_split(array, self._ranks)
-        self._count = min(_MOST, max(1, -(-parts[0].nbytes // _CHUNK)))
+        self._count = max(1, -(-parts[0].nbytes // _CHUNK))
         self._chunks = [np.array_split(part, self._count) for part in parts]
         self._last = 2 * (self._ranks - 1) * self._count  # messages each way
         self._rooms = [np.empty_like(self._chunks[0][0]) for _ in range(min(_AHEAD, self._last))]
         self._coming: deque[tuple[MPI.Request, Array]] = deque()
         self._leaving: deque[MPI.Request] = deque()
         self._sent = self._left = self._asked = self._taken = 0
-        for _ in range(self._count):
+        for _ in range(min(_MOST, self._count)):
             self._send()
         self._ask()
 

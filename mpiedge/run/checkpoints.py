@@ -41,6 +41,8 @@ class Checkpoints:
         self._opened, self._folder, self._run = opened, folder / FOLDER, run
         self._settings = opened.settings.checkpoint
         self._at = time.monotonic()
+        self._last = 0.0  # seconds that the last one took
+        self._written, self._spent = 0, 0.0
         self.journal = journal
         self.stopping = Stopping(opened.transport)
         self.pace = Pace(opened, journal)
@@ -74,8 +76,7 @@ class Checkpoints:
         """
         if not self.every:
             return
-        enough = time.monotonic() - self._at >= self._settings.seconds
-        due, asked = agree(self._opened.transport, [enough, self.stopping.asked()])
+        due, asked = agree(self._opened.transport, [self._enough(), self.stopping.asked()])
         written = False
         if due or asked:
             noted = {"run": self._run, "journal": self.journal.noted(), **facts}
@@ -89,8 +90,15 @@ class Checkpoints:
             where = f"mpiedge train ... --resume {self._folder.parent}"
             raise Stopped(f"stopped after update {done} of {whole}; go on: {where}", 128 + asked)
 
+    def _enough(self) -> bool:
+        """Whether it is so long since the last one that another takes no more than its share."""
+        least, share = self._settings.seconds, self._settings.share
+        if least and share:
+            least = max(least, self._last / share)
+        return time.monotonic() - self._at >= least
+
     def _write(self, state: State, position: Position, facts: Facts) -> bool:
-        transport = self._opened.transport
+        transport, start = self._opened.transport, time.monotonic()
         pieces = pieces_of(state, {**facts, **position._asdict()})
         complaint = self._put(pieces, position.done)
         failed = agree(transport, [c for c in gather(transport, complaint) or () if c])
@@ -100,6 +108,10 @@ class Checkpoints:
             keep_last(self._folder, self._settings.keep)
             self.journal.status.checkpoint(position.done)
         self._at = time.monotonic()
+        self._last = self._at - start
+        self._written, self._spent = self._written + 1, self._spent + self._last
+        spent = {"written": self._written, "seconds": round(self._spent, 4)}
+        self.journal.facts["checkpoints"] = spent
         return not failed
 
     def _put(self, pieces: Sequence[memoryview], done: int) -> str | None:

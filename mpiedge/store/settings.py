@@ -34,8 +34,16 @@ class CheckpointSettings:
     )
     seconds: float = setting(
         30.0,
-        "seconds between two checkpoints at least; what was done since the last is lost",
+        "seconds between two checkpoints at least; what was done since the last is lost; 0: at "
+        "every such update, whatever it takes",
         least=0,
+    )
+    share: float = setting(
+        0.02,
+        "part of the time that checkpoints may take: after one that took long the next waits "
+        "longer; 0: whatever they take",
+        least=0,
+        most=1,
     )
     keep: int = setting(2, "how many of the last checkpoints stay on the disk", least=1)
     slow: float = setting(

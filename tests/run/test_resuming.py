@@ -1,5 +1,6 @@
 """A run that was interrupted and goes on gives the weights of one that never was."""
 
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -262,6 +263,17 @@ def test_none_are_written_when_not_wanted(files: Files, tmp_path: Path) -> None:
     never = {"every": 0, "seconds": 0.0}
     run(settings(*files, checkpoint=never), 1, tmp_path)
     assert parts_in(tmp_path / FOLDER) == ()
+
+
+@pytest.mark.parametrize(("share", "many"), [(0.0, True), (1e-6, False)])
+def test_they_take_no_more_than_their_share_of_the_time(
+    files: Files, tmp_path: Path, share: float, many: bool
+) -> None:
+    asked = {"every": 1, "seconds": 1e-9, "share": share}
+    run(settings(*files, strategy={"name": "pipeline"}, checkpoint=asked), 2, tmp_path)
+    told = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))["checkpoints"]
+    assert told["seconds"] > 0
+    assert told["written"] > 5 if many else told["written"] == 1
 
 
 def test_a_disk_that_refuses_them_does_not_end_the_run(

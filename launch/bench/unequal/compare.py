@@ -58,8 +58,9 @@ def summed(part, found):
     """Seconds an example for all epochs, or of a round."""
     if "epochs" not in found:
         return None
-    if part == "deft":
-        return found["round"]
+    if found["round"]:  # of a batch of every client; the server has none
+        each = EPOCHS / (SIZES["batch_size"] * (DEVICES - 1))
+        return found["round"] * (1 if part == "deft" else each)
     times = 1 if len(found["epochs"]) == EPOCHS else EPOCHS
     return times * sum(found["epochs"]) + found["between"]
 
