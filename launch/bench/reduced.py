@@ -33,7 +33,6 @@ COMMANDS = {
         *("split/compare.py", "--quick", "--data", "{data}", "--part", "time", "--sides"),
         *("split", "splitlora", "--cut", "3"),
     ),
-    "unequal": ("unequal/compare.py", "--quick", "--only", "deft"),
     "deft": ("deft/planner.py", "--times", "1", "--instances", "40"),
     "planning": ("planning/scale.py", "--times", "1"),
     "auto": ("planning/auto.py", "--clusters", "40"),
@@ -44,7 +43,7 @@ COMMANDS = {
     "published": ("published_tables.py",),
 }
 STORES = {"faults", "mutated", "soak"}  # take the place for their results
-ROOT = {"systems", "scaling", "unequal"}  # emulate devices
+ROOT = {"systems", "scaling"}  # emulate devices
 DATA = os.environ.get("MPIEDGE_DATA")
 TIMED = re.compile(r"^(.+?) +([\d.]+) s\b.*\blimit ([\d.]+) s", re.M)
 
