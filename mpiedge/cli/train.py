@@ -29,8 +29,9 @@ Examples:
 )
 @click.option(
     "--resume",
-    metavar="DIR|latest",
-    help="Go on with the interrupted run in DIR, its output directory; latest: in --output-dir.",
+    metavar="DIR|latest|auto",
+    help="Go on with the interrupted run in DIR, its output directory; latest: in --output-dir; "
+    "auto: the same, but from the start where there is no whole checkpoint.",
 )
 @click.option(
     "--trace",
@@ -57,12 +58,11 @@ def train(
     from mpiedge.cli import work  # noqa: PLC0415 - not for --help
 
     folder = folder_of(run_file, output_dir, resume)
-    going_on = resume is not None
-    work.train_as_rank(run_file, overrides, folder, resume=going_on, trace=trace, plain=plain)
+    work.train_as_rank(run_file, overrides, folder, resume=resume, trace=trace, plain=plain)
 
 
 def folder_of(run_file: Path, output_dir: Path | None, resume: str | None) -> Path:
     """Where the result goes."""
-    if resume is not None and resume != "latest":
+    if resume is not None and resume not in ("latest", "auto"):
         return Path(resume)
     return output_dir or Path("runs") / run_file.stem

@@ -32,19 +32,22 @@ def train_as_rank(
     overrides: Sequence[str],
     folder: Path,
     *,
-    resume: bool = False,
+    resume: str | None = None,
     trace: bool = False,
     plain: bool = False,
 ) -> None:
     """Train as a run file says, into a folder; or go on with what was begun there.
 
+    ``resume`` is as on the command line; auto: from the start where there is nothing to go on with.
     With ``trace`` what every rank did when is written there, too; ``plain`` draws nothing live.
     """
 
     def work(settings: RunSettings, transport: Transport) -> None:
         started = time.monotonic()
         progress = shown_on(console(plain=plain)) if transport.rank == 0 else Silent()
-        job = Job(folder, run_file.parent, resume=resume, trace=trace)
+        anew = resume == "auto"
+        going_on = resume is not None and not anew
+        job = Job(folder, run_file.parent, resume=going_on, anew=anew, trace=trace)
         scores = train(settings, transport, job, progress)
         if transport.rank == 0:
             words = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())

@@ -80,6 +80,7 @@ def keep_going(job: Job, limits: Limits, around: Surroundings) -> int:
     room for its result.
     """
     attempts: list[Attempt] = []
+    first = job
     while True:
         began, start = time.time(), time.monotonic()
         outcome = around.run(job)
@@ -92,7 +93,8 @@ def keep_going(job: Job, limits: Limits, around: Surroundings) -> int:
         lost = tuple(host.name for host in job.hosts if host not in here)
         attempts[-1] = replace(attempts[-1], lost=lost)
         around.say(f"start {len(attempts)}: {attempts[-1]}")
-        job = resumed(without(job, here), attempts[-1].reached)
+        left_over = replace(without(job, here), program=first.program)
+        job = resumed(left_over, attempts[-1].reached, whole=left_over.hosts == first.hosts)
         around.say(f"starting again with {job.ranks} ranks; restarts left after it: {left - 1}")
     if len(attempts) > 1:
         for number, attempt in enumerate(attempts, start=1):
@@ -125,8 +127,13 @@ def without(job: Job, here: tuple[Host, ...]) -> Job:
     return replace(job, ranks=sum(host.slots for host in here), hosts=hosts)
 
 
-def resumed(job: Job, reached: Reached) -> Job:
-    """The job as it goes on from its last checkpoint, where there is one."""
+def resumed(job: Job, reached: Reached, whole: bool = True) -> Job:
+    """The job as it goes on from its last checkpoint, where there is one.
+
+    ``whole``: all hosts are there.  A checkpoint of which something is missing then is damaged for
+    good, and where it was the only one the train begins anew; else its parts may still be on a
+    host that is away.
+    """
     if reached.checkpoint is None or any(w.partition("=")[0] == "--resume" for w in job.program):
         return job
-    return replace(job, program=(*job.program, "--resume", "latest"))
+    return replace(job, program=(*job.program, "--resume", "auto" if whole else "latest"))

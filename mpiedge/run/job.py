@@ -16,7 +16,7 @@ from mpiedge.run.opening import Opened, open_run
 from mpiedge.run.output import Output
 from mpiedge.run.progress import Progress
 from mpiedge.run.reporting import reports
-from mpiedge.run.resuming import Resumed, find, uncached
+from mpiedge.run.resuming import Resumed, find, there_is, uncached
 from mpiedge.run.sizing import sized, sized_before
 from mpiedge.run.slowing import Slowed, replanned
 from mpiedge.run.tracing import begin
@@ -28,6 +28,7 @@ class Job(NamedTuple):
     folder: Path  # for the result
     beside: Path  # where paths are looked for that are not found from the current folder
     resume: bool = False  # go on with what was begun in the folder
+    anew: bool = False  # go on with it where that can be, else begin
     trace: bool = False  # write what every rank did when
 
 
@@ -44,6 +45,10 @@ def train(
     told = settings.training.report_to if here else ()
     journal = Journal(output, progress, collectively(transport, lambda: reports(told, folder)))
     try:
+        if job.anew:
+            job = job._replace(resume=there_is(transport, folder))
+            if not job.resume:
+                journal.say(f"there is no whole checkpoint in {folder}: training from the start")
         opened = open_run(uncached(settings) if job.resume else settings, transport, job.beside)
         opened = sized_before(opened, folder) if job.resume else sized(opened)
         opened, tracing = begin(opened) if job.trace else (opened, None)

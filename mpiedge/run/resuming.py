@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from mpiedge.comm.transport import Transport
 from mpiedge.comm.values import agree, collectively, decided, gather
 from mpiedge.config import RunSettings, flat
 from mpiedge.errors import BadInput
@@ -55,6 +56,7 @@ _NOTED = frozenset(
 
 _OF = "/"  # in no weight's name
 
+_Key = tuple[int, int, str]  # a checkpoint's update, how many parts it has, and its run
 _LOOKED_AT = 4  # updates, the newest ones, whose parts are read
 
 
@@ -132,6 +134,13 @@ def find(opened: Opened, folder: Path) -> Resumed:
     return Resumed(position, facts, held, owners)
 
 
+def there_is(transport: Transport, folder: Path) -> bool:
+    """Whether a run can go on in ``folder``: all parts of a checkpoint are.  Called by all."""
+    here = _readable(folder / FOLDER)
+    rows = gather(transport, [[*part[:3], _run_of(contents)] for part, contents in here.items()])
+    return bool(agree(transport, any(_whole(_readers(rows or [])))))
+
+
 def _readable(folder: Path) -> dict[Part, Contents]:
     """The whole parts in a folder, of the newest updates."""
     parts = parts_in(folder)
@@ -147,11 +156,8 @@ def _readable(folder: Path) -> dict[Part, Contents]:
 
 def _chosen(rows: list[Any], place: Path) -> tuple[int, int, list[int]]:
     """The newest update of which all parts are there: how many they are, and who reads which."""
-    readers: dict[tuple[int, int, str], dict[int, int]] = {}
-    for rank, row in enumerate(rows):
-        for update, number, count, run in row:
-            readers.setdefault((update, count, run), {}).setdefault(number, rank)
-    whole = [key for key, parts in readers.items() if len(parts) == key[1]]
+    readers = _readers(rows)
+    whole = _whole(readers)
     if not whole:
         some = f"; of update {max(readers)[0]} only some parts" if readers else ""
         raise BadInput(
@@ -160,6 +166,19 @@ def _chosen(rows: list[Any], place: Path) -> tuple[int, int, list[int]]:
         )
     key = max(whole)
     return key[0], key[1], [readers[key][number] for number in range(key[1])]
+
+
+def _readers(rows: list[Any]) -> dict[_Key, dict[int, int]]:
+    """Of each checkpoint the ranks that can read its parts, the lowest of each."""
+    readers: dict[_Key, dict[int, int]] = {}
+    for rank, row in enumerate(rows):
+        for update, number, count, run in row:
+            readers.setdefault((update, count, run), {}).setdefault(number, rank)
+    return readers
+
+
+def _whole(readers: Mapping[_Key, Mapping[int, int]]) -> list[_Key]:
+    return [key for key, parts in readers.items() if len(parts) == key[1]]
 
 
 def _run_of(contents: Contents) -> str:

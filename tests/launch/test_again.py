@@ -20,7 +20,7 @@ from mpiedge.launch.supervise import Outcome
 HOSTS = (Host("a", 1), Host("b", 2), Host("c", 1))
 HERE = Job(program=("python", "-m", "mpiedge", "train", "x.toml"), ranks=3)
 SPREAD = Job(program=HERE.program, ranks=4, hosts=HOSTS, subnets="10.0.0.0/24")
-LATEST = ("--resume", "latest")
+LATEST, AUTO = ("--resume", "latest"), ("--resume", "auto")
 
 
 class World:
@@ -57,7 +57,7 @@ def test_a_lost_rank_on_this_machine_is_started_again_from_the_checkpoint() -> N
     world = World(Outcome(137), Outcome(75), Outcome(0))
     assert world.kept(HERE) == 0
     assert [job.ranks for job in world.jobs] == [3, 3, 3]
-    assert [job.program[5:] for job in world.jobs] == [(), LATEST, LATEST]
+    assert [job.program[5:] for job in world.jobs] == [(), AUTO, AUTO]
     assert world.lines[0].endswith(
         "3 ranks, 0 s: ended with exit code 137 at step 30, checkpoint after update 24"
     )
@@ -128,7 +128,8 @@ def test_a_job_that_resumes_already_is_not_told_again() -> None:
     for words in (("--resume", "runs/x"), ("--resume=runs/x",)):
         job = Job(program=(*HERE.program, *words), ranks=1)
         assert resumed(job, Reached(30, 24)) == job
-    assert resumed(HERE, Reached(30, 0)).program[5:] == LATEST
+    assert resumed(HERE, Reached(30, 0)).program[5:] == AUTO
+    assert resumed(HERE, Reached(30, 0), whole=False).program[5:] == LATEST
 
 
 def test_all_hosts_there_changes_nothing() -> None:

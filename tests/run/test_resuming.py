@@ -6,14 +6,17 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from mpiedge.comm.threads import ThreadTransport, run_ranks
 from mpiedge.errors import BadInput, NotRead
 from mpiedge.run.checkpoints import Checkpoints, Facts
+from mpiedge.run.job import Job, train
 from mpiedge.run.kept import Kept
 from mpiedge.run.phases import Entered
+from mpiedge.run.progress import Silent
 from mpiedge.run.resuming import FOLDER, Position
 from mpiedge.store.checkpoint import parts_in
 from tests.models import save_tiny
-from tests.runs import Finished, difference, run, settings, write_requests
+from tests.runs import Finished, difference, finished, run, settings, write_requests
 
 OFTEN = {"every": 5, "seconds": 0.0}
 SIDE = {"kind": "parallel", "reduction": 2, "initial": "magnitude"}
@@ -210,6 +213,33 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     went_on = run(chosen, 2, tmp_path, resume=True)
     assert difference(undisturbed, went_on) < 1e-5
     assert len(went_on.losses) == 24
+
+
+@pytest.mark.parametrize("damaged", [True, False])
+def test_it_begins_anew_where_that_is_allowed_and_nothing_whole_is_left(
+    plug: Any, files: Files, tmp_path: Path, undisturbed: Finished, damaged: bool
+) -> None:
+    chosen = settings(*files, strategy={"name": "pipeline"}, checkpoint=OFTEN)
+    plug(1)
+    with pytest.raises(Interrupted):
+        run(chosen, 2, tmp_path)
+    first = tmp_path / FOLDER / parts_in(tmp_path / FOLDER)[0].name
+    if damaged:
+        first.write_bytes(first.read_bytes()[:-9])
+    plug(0)
+    heard: list[str] = []
+
+    class Heard(Silent):
+        def say(self, line: str) -> None:
+            heard.append(line)
+
+    def body(transport: ThreadTransport) -> None:
+        train(chosen, transport, Job(tmp_path, tmp_path, anew=True), Heard())
+        transport.close()
+
+    run_ranks(2, body, timeout=120)
+    assert difference(undisturbed, finished(tmp_path)) < 1e-5
+    assert any("training from the start" in line for line in heard) is damaged
 
 
 def test_no_checkpoint_at_all_is_said(files: Files, tmp_path: Path) -> None:
