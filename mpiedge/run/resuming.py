@@ -113,10 +113,8 @@ def find(opened: Opened, folder: Path) -> Resumed:
     Called by all; raises BadInput where there is none, or where the run file is another one.
     """
     transport, place = opened.transport, folder / FOLDER
-    here = _readable(place)
-    rows = gather(transport, [[*part[:3], _run_of(contents)] for part, contents in here.items()])
-    chosen = decided(transport, lambda: _chosen(rows or [], place))
-    update, count, sources = chosen
+    here, rows = _everywhere(transport, place)
+    update, count, sources = decided(transport, lambda: _chosen(rows, place))
     mine = {
         part.number: contents
         for part, contents in here.items()
@@ -136,9 +134,15 @@ def find(opened: Opened, folder: Path) -> Resumed:
 
 def there_is(transport: Transport, folder: Path) -> bool:
     """Whether a run can go on in ``folder``: all parts of a checkpoint are.  Called by all."""
-    here = _readable(folder / FOLDER)
+    _, rows = _everywhere(transport, folder / FOLDER)
+    return bool(agree(transport, bool(_whole(_readers(rows)))))
+
+
+def _everywhere(transport: Transport, place: Path) -> tuple[dict[Part, Contents], list[Any]]:
+    """The whole parts on this rank, and on rank 0 a row of what each rank has."""
+    here = _readable(place)
     rows = gather(transport, [[*part[:3], _run_of(contents)] for part, contents in here.items()])
-    return bool(agree(transport, any(_whole(_readers(rows or [])))))
+    return here, rows or []
 
 
 def _readable(folder: Path) -> dict[Part, Contents]:

@@ -7,6 +7,7 @@ of stages and size of micro-batches, the one is taken that ends first when it is
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from math import inf
 from typing import NamedTuple
 
@@ -46,15 +47,19 @@ def fastest(
 
     ``shares`` are each rank's part of a batch; none: as in the grouping.
     """
-    plans = _Plans(work, shares)
-    more = {one: beside(plans[one]) if beside else 0.0 for one in found}
+
+    @cache
+    def planned(one: Grouping) -> PartitionPlan:
+        return plan_of(work, one.groups, shares)
+
+    more = {one: beside(planned(one)) if beside else 0.0 for one in found}
     bounds = {one: work.micro_batches * bound(problem, one) + more[one] for one in found}
     laid, best, passes = dict[PartitionPlan, Laid](), inf, 0
     chosen: Laid | None = None
     for one in sorted(found, key=bounds.__getitem__):
         if len(laid) == _PLAYED or passes > _PASSES or bounds[one] >= best:
             break
-        plan = plans[one]
+        plan = planned(one)
         passes += work.micro_batches * len(one.groups)
         if plan in laid:
             continue
@@ -64,18 +69,6 @@ def fastest(
             chosen, best = laid[plan], seconds + more[one]
     assert chosen is not None, "there is no grouping"
     return chosen
-
-
-class _Plans(dict[Grouping, PartitionPlan]):
-    """The plan of each grouping, made when it is asked for."""
-
-    def __init__(self, work: Work, shares: Sequence[float]) -> None:
-        super().__init__()
-        self._work, self._shares = work, shares
-
-    def __missing__(self, one: Grouping) -> PartitionPlan:
-        self[one] = plan = plan_of(self._work, one.groups, self._shares)
-        return plan
 
 
 def plan_of(work: Work, groups: Sequence[Group], shares: Sequence[float]) -> PartitionPlan:
