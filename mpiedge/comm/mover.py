@@ -80,6 +80,10 @@ class Mover:
         with self._lock:
             self._carried.append(work)
 
+    def half_done(self) -> bool:
+        """Whether a message is half here or half away."""
+        return self._incoming.busy() or bool(self.unsent())
+
     def unsent(self) -> Sequence[int]:
         """The ranks that still have to take something."""
         with self._lock:
@@ -115,15 +119,11 @@ class Mover:
         nap = _BUSY
         while not self._ending.is_set():
             # A rank that waits looks for itself, and sooner than a thread beside it could.
-            busy = not self._watch.waits and (self.step() or self._under_way())
+            busy = not self._watch.waits and (self.step() or self._carried or self.half_done())
             nap = _BUSY if busy else min(2 * nap, _IDLE)
             self._give_sign()
             self._last_resort()
             time.sleep(nap)
-
-    def _under_way(self) -> bool:
-        """Whether anything is half here or half away."""
-        return self._incoming.busy() or bool(self._carried) or bool(self.unsent())
 
     def _give_sign(self) -> None:
         now = time.monotonic()

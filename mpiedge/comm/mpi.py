@@ -15,7 +15,7 @@ from mpi4py import MPI
 from torch import Tensor
 
 from mpiedge.comm.circle import Circle
-from mpiedge.comm.collective import Array, Groups, Start, requests
+from mpiedge.comm.collective import Groups, Start, requests
 from mpiedge.comm.ledger import Ledger
 from mpiedge.comm.message_circle import MessageCircle
 from mpiedge.comm.mover import Mover
@@ -31,6 +31,7 @@ from mpiedge.comm.wire import Memory, encode, handed, memory_of
 from mpiedge.errors import BadInput, RankLost
 
 _LONGEST = 4e-3  # seconds between two looks of a long wait
+_FLOWING = 2.5e-4  # the same while a message is half here or away: TCP has room for little
 _NAME = 256  # bytes of a host's name
 
 
@@ -44,7 +45,9 @@ class MpiTransport:
         now = time.monotonic()
         signs = [Sign(now, now)] * self.size
         self._comm = comm
-        self._channels = Channels(comm.Dup(), comm.Dup())
+        own = self.hosts[self.rank]
+        far = frozenset(rank for rank, host in enumerate(self.hosts) if host != own)
+        self._channels = Channels(comm.Dup(), comm.Dup(), far)
         self._groups, self._sums = Groups(comm.Dup()), dict[tuple[int, ...], int]()
         self._watch = Watch(self.rank, self.hosts, timeout, signs)
         readings: dict[int, Reading] = {}
@@ -65,7 +68,7 @@ class MpiTransport:
         if (tensors := self.poll(source, tag)) is not None:
             return tensors
         with self._watch.waiting([source], tag):
-            pause = Pause(_LONGEST)
+            pause = Pause()
             while (tensors := self._taken(source, tag)) is None:
                 self._look(pause)
         return tensors
@@ -88,13 +91,13 @@ class MpiTransport:
         group = self._group(ranks, tensor)
         if len(group) == 1:
             return _nothing
-        comm, wide = self._groups.of(group), widened(tensor)
-        flat = wide.detach().numpy().reshape(-1)
-        if flat.nbytes < LEAST:
-            done: Callable[[], bool] = comm.Iallreduce(MPI.IN_PLACE, flat).Test
+        comm, small = self._groups.of(group), tensor.nbytes < LEAST
+        wide = widened(tensor) if small else tensor.detach()
+        if small:
+            done: Callable[[], bool] = comm.Iallreduce(MPI.IN_PLACE, wide.numpy()).Test
         else:
-            done = self._ring(comm, group, flat)
-        self.ledger.note_sum(self.rank, group, wide.numel() * wide.element_size())
+            done = self._ring(comm, group, wide.reshape(-1))
+        self.ledger.note_sum(self.rank, group, wide.nbytes)
 
         def finish() -> None:
             self._until(done, group, Tag(Kind.COLLECTIVE))
@@ -103,7 +106,9 @@ class MpiTransport:
 
         return finish
 
-    def _ring(self, comm: MPI.Intracomm, group: tuple[int, ...], flat: Array) -> Callable[[], bool]:
+    def _ring(
+        self, comm: MPI.Intracomm, group: tuple[int, ...], flat: Tensor
+    ) -> Callable[[], bool]:
         """Start a sum around a ring; gives whether it is there."""
         before = group[group.index(self.rank) - 1]
         number = self._sums[group] = self._sums.get(group, 0) + 1
@@ -141,8 +146,8 @@ class MpiTransport:
         self._finish(self._groups.of(everyone).Ibarrier(), everyone, "leaving")
         with self._watch.waiting(everyone, "leaving"):
             self._groups.free()
-            for comm in self._channels:
-                comm.Free()
+            self._channels.heads.Free()
+            self._channels.bodies.Free()
         self._mover.end()
 
     def abort(self, code: int) -> None:
@@ -191,7 +196,7 @@ class MpiTransport:
         if done():
             return
         with self._watch.waiting(awaited, what):
-            pause = Pause(_LONGEST)
+            pause = Pause()
             while not done():
                 self._look(pause)
 
@@ -200,7 +205,7 @@ class MpiTransport:
         if self._mover.step():
             pause.reset()
         self._watch.check()
-        pause.rest()
+        pause.rest(_FLOWING if self._mover.half_done() else _LONGEST)
 
     def _note_broadcast(self, size: int, root: int, group: tuple[int, ...]) -> None:
         if self.rank != root:
@@ -230,12 +235,12 @@ def _meet(comm: MPI.Intracomm, timeout: float) -> tuple[str, ...]:
     name = socket.gethostname().encode()[:_NAME]
     mine[: len(name)] = np.frombuffer(name, dtype=np.uint8)
     names = np.empty((comm.Get_size(), _NAME), dtype=np.uint8)
-    request, pause, start = comm.Iallgather(mine, names), Pause(_LONGEST), time.monotonic()
+    request, pause, start = comm.Iallgather(mine, names), Pause(), time.monotonic()
     while not request.Test():
         if time.monotonic() - start > timeout:
             raise RankLost(
                 f"rank {comm.Get_rank()} of {comm.Get_size()} waited {timeout:g} s for the other "
                 "ranks to start; look for the one that did not, or raise comm.timeout"
             )
-        pause.rest()
+        pause.rest(_LONGEST)
     return tuple(bytes(row).rstrip(b"\0").decode() for row in names)

@@ -20,8 +20,8 @@ _OVERSLEPT = 0.7  # what the usual distance is taken to be of what it was when i
 class Pause:
     """The pauses between looks at something that has not happened yet."""
 
-    def __init__(self, longest: float) -> None:
-        self._longest, self._usual, self._slept, self._came = longest, 0.0, False, 0
+    def __init__(self) -> None:
+        self._usual, self._slept, self._came = 0.0, False, 0
         self._start = time.perf_counter()
 
     def reset(self) -> None:
@@ -32,14 +32,14 @@ class Pause:
         self._usual = _OVERSLEPT * self._usual if self._slept else passed
         self._start, self._slept, self._came = now, False, self._came + 1
 
-    def rest(self) -> None:
-        """Nothing happened: give way, the longer the longer it lasts, up to ``longest``."""
+    def rest(self, longest: float) -> None:
+        """Nothing happened: give way, the longer the longer it lasts, up to ``longest`` seconds."""
         waited = time.perf_counter() - self._start
         quiet = _QUIET * self._usual
         self._slept = waited < quiet and quiet > _REGULAR and self._came > _STREAM
         if self._slept:
-            time.sleep(min(quiet - waited, self._longest))
+            time.sleep(min(quiet - waited, longest))
         elif _SPIN < waited < _YIELD:
             os.sched_yield()
         elif waited >= _YIELD:
-            time.sleep(min(_SHARE * waited, self._longest))
+            time.sleep(min(_SHARE * waited, longest))

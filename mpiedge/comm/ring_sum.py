@@ -18,32 +18,41 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from mpi4py import MPI
+from torch import Tensor
+
+from mpiedge.comm.summing import NARROW
+from mpiedge.comm.traffic import AT_ONCE
 
 Array = npt.NDArray[Any]
 
 LEAST = 32 * 1024  # bytes, below which a ring's many messages take longer than MPI's few
 
-_CHUNK = 124 * 1024  # bytes of a message: sent over TCP at once, as ``launch`` sets MPI up
 _MOST = 64  # chunks that are sent before one has come: what the next rank may have to keep
 _AHEAD = 16  # chunks that may come before they are wanted
+_ALONE = 1 << 14  # numbers that torch adds in the thread that asks: the others compute
 _TAGS = 1 << 14  # sums that may be under way in a group, and more than ever are
 
 
 class RingSum:
     """One sum under way, in place; started by all ranks of ``comm`` in the same order.
 
-    All come to the same values bit for bit, as each part is added up on one rank after the other.
-    ``moved`` is called whenever something came from the rank before.
+    All come to the same values bit for bit, as each part is added up on one rank after the other:
+    a ``tensor`` of 16 bits, flat as all, is rounded on each.  ``moved`` is called whenever
+    something came from the rank before.
     """
 
     def __init__(
-        self, comm: MPI.Intracomm, array: Array, number: int, moved: Callable[[], None]
+        self, comm: MPI.Intracomm, tensor: Tensor, number: int, moved: Callable[[], None]
     ) -> None:
         self._comm, self._moved, self._tag = comm, moved, number % _TAGS
+        # numpy and MPI know nothing of bfloat16: what crosses is its bits.
+        self._narrow = tensor.dtype if tensor.dtype in NARROW else None
+        array = (tensor.view(torch.int16) if self._narrow else tensor).numpy()
         self._ranks, self._here = comm.Get_size(), comm.Get_rank()
         parts = np.array_split(array, self._ranks)
-        self._count = max(1, -(-parts[0].nbytes // _CHUNK))
+        self._count = max(1, -(-parts[0].nbytes // AT_ONCE))
         self._chunks = [np.array_split(part, self._count) for part in parts]
         self._last = 2 * (self._ranks - 1) * self._count  # messages each way
         self._rooms = [np.empty_like(self._chunks[0][0]) for _ in range(min(_AHEAD, self._last))]
@@ -75,7 +84,10 @@ class RingSum:
         turn, place = divmod(self._taken, self._count)
         if turn < self._ranks - 1:
             mine = self._chunks[(self._here - turn - 1) % self._ranks][place]
-            mine += chunk
+            if self._narrow is None:
+                mine += chunk
+            else:
+                _add(mine, chunk, self._narrow)
         self._taken += 1
         self._moved()
         if self._sent < self._last:
@@ -103,3 +115,10 @@ class RingSum:
             before = (self._here - 1) % self._ranks
             self._coming.append((self._comm.Irecv(into, before, self._tag), into))
             self._asked += 1
+
+
+def _add(mine: Array, chunk: Array, dtype: torch.dtype) -> None:
+    """Add numbers of which both arrays have the bits."""
+    sums, others = (torch.from_numpy(each).view(dtype) for each in (mine, chunk))
+    for start in range(0, len(sums), _ALONE):
+        sums[start : start + _ALONE] += others[start : start + _ALONE]

@@ -21,3 +21,9 @@ class CommSettings:
     keep: float = setting(
         0.25, "compression topk: the part of each token's values that crosses", above=0, most=1
     )
+    sums: str = setting(
+        "float32",
+        "number format in which gradients of weights are summed over ranks; bfloat16: half the "
+        "bytes, rounded at every rank that adds to them",
+        choices=("float32", "bfloat16"),
+    )

@@ -7,6 +7,8 @@ without a word; both are settled here for every transport.
 import torch
 from torch import Tensor
 
+NARROW = frozenset({torch.bfloat16, torch.float16})
+
 
 def check_summable(tensor: Tensor) -> None:
     """Refuse a tensor that MPI would read in another order than torch."""
@@ -20,4 +22,4 @@ def check_summable(tensor: Tensor) -> None:
 def widened(tensor: Tensor) -> Tensor:
     """The tensor as it can be summed: itself, or a float32 copy of a 16-bit one."""
     tensor = tensor.detach()
-    return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
+    return tensor.float() if tensor.dtype in NARROW else tensor

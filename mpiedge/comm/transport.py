@@ -38,7 +38,10 @@ class Transport(Protocol):
         """Wait until everything sent has left; raises ``RankLost`` past the deadline."""
 
     def all_reduce(self, tensor: Tensor, ranks: Sequence[int]) -> None:
-        """Sum a contiguous CPU tensor in place over ``ranks``; called by each of them."""
+        """Sum a contiguous CPU tensor in place over ``ranks``; called by each of them.
+
+        A large one of 16 bits crosses in 16 bits, and may be rounded wherever it is added to.
+        """
 
     def sum_later(self, tensor: Tensor, ranks: Sequence[int]) -> Callable[[], None]:
         """The same, begun and not waited for: what is returned waits until the sum is there.

@@ -20,7 +20,8 @@ from mpiedge.plan.partition import PartitionPlan
 class Update:
     """One step of the optimizer for the tuned weights that this rank holds.
 
-    ``steps`` are those of the run; ``moments`` were left by an optimizer before.
+    ``steps`` are those of the run; ``moments`` were left by an optimizer before.  Gradients are
+    summed over ranks as they are, or in the number format ``crossing``.
     """
 
     def __init__(
@@ -30,8 +31,9 @@ class Update:
         settings: TrainingSettings,
         steps: int,
         moments: Mapping[str, tuple[Tensor, ...]] = MappingProxyType({}),
+        crossing: torch.dtype | None = None,
     ) -> None:
-        self._transport, self._shard = transport, shard
+        self._transport, self._shard, self._crossing = transport, shard, crossing
         self._summed = False
         self._apart: list[nn.Parameter] = []
         self._resting: list[nn.Parameter] = []
@@ -88,7 +90,8 @@ class Update:
     @contextmanager
     def closing(self, plan: PartitionPlan) -> Iterator[None]:
         """Around this rank's last backward pass of a batch, by whose plan it is updated next."""
-        with summing(self._transport, self._shard, plan) as self._summed:
+        crossing = self._crossing
+        with summing(self._transport, self._shard, plan, crossing=crossing) as self._summed:
             yield
 
     def __call__(self, plan: PartitionPlan, step: int) -> None:
@@ -97,7 +100,7 @@ class Update:
         Sum over replicas, clip by the global norm, step, and clear the gradients.
         """
         if not self._summed:
-            sum_gradients(self._transport, self._shard, plan)
+            sum_gradients(self._transport, self._shard, plan, self._crossing)
         self._summed = False
         for parameter in self._resting:
             parameter.grad = None

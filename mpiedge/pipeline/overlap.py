@@ -10,6 +10,7 @@ DistributedDataParallel (VLDB 2020, arXiv 2006.15704), section 3.2, over our tra
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 
 from mpiedge.comm.transport import Transport
@@ -25,12 +26,16 @@ Part = list[nn.Parameter]
 
 @contextmanager
 def summing(
-    transport: Transport, shard: Shard, plan: PartitionPlan, size: int = PART
+    transport: Transport,
+    shard: Shard,
+    plan: PartitionPlan,
+    size: int = PART,
+    crossing: torch.dtype | None = None,
 ) -> Iterator[bool]:
     """Around this rank's last backward pass of a batch; gives whether gradients are summed in it.
 
     If so they are whole at the end of the block.  Called by all that train, or by none: it depends
-    on the plan alone.  Raises RankLost.
+    on the plan alone.  They cross in their own number format, or in ``crossing``.  Raises RankLost.
     """
     groups = trained(shard, plan, transport.rank)
     ranks = next(iter(groups)) if len(groups) == 1 else ()
@@ -41,7 +46,7 @@ def summing(
     under_way: list[Callable[[], None]] = []
     parts = Parts(
         divided(shard, size),
-        lambda part: under_way.append(_sum(transport, part, ranks)),
+        lambda part: under_way.append(_sum(transport, part, ranks, crossing)),
     )
     hooks = [
         each.register_post_accumulate_grad_hook(parts.reached)  # type: ignore[no-untyped-call]
@@ -97,9 +102,11 @@ class Parts:
         self._next += 1
 
 
-def _sum(transport: Transport, part: Part, ranks: tuple[int, ...]) -> Callable[[], None]:
+def _sum(
+    transport: Transport, part: Part, ranks: tuple[int, ...], crossing: torch.dtype | None
+) -> Callable[[], None]:
     """Begin to sum a part's gradients; what is returned waits for them and puts them in place."""
-    finish = summed_later(transport, [gradient_of(each) for each in part], ranks)
+    finish = summed_later(transport, [gradient_of(each) for each in part], ranks, crossing)
 
     def place() -> None:
         for each, gradient in zip(part, finish(), strict=True):

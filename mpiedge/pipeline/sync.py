@@ -14,6 +14,9 @@ from mpiedge.comm.transport import Transport
 from mpiedge.model.shard import Shard
 from mpiedge.plan.partition import PartitionPlan
 
+CROSSING = {"float32": None, "bfloat16": torch.bfloat16}
+"""By the setting ``comm.sums``, the number format in which gradients cross; none: their own."""
+
 Weights = dict[str, nn.Parameter]
 
 
@@ -28,12 +31,17 @@ def trained(shard: Shard, plan: PartitionPlan, rank: int) -> dict[tuple[int, ...
     return {ranks: groups[ranks] for ranks in sorted(groups)}
 
 
-def sum_gradients(transport: Transport, shard: Shard, plan: PartitionPlan) -> None:
-    """Give every trainer of a weight the batch's whole gradient: one message a group of ranks."""
+def sum_gradients(
+    transport: Transport, shard: Shard, plan: PartitionPlan, crossing: torch.dtype | None = None
+) -> None:
+    """Give every trainer of a weight the batch's whole gradient: one message a group of ranks.
+
+    They cross in their own number format, or in ``crossing``.
+    """
     for ranks, weights in trained(shard, plan, transport.rank).items():
         gradients = [gradient_of(weights[name]) for name in sorted(weights)]
         if len(ranks) > 1:
-            gradients = summed(transport, gradients, ranks)
+            gradients = summed_later(transport, gradients, ranks, crossing)()
         for name, gradient in zip(sorted(weights), gradients, strict=True):
             weights[name].grad = gradient
 
@@ -61,24 +69,23 @@ def gradient_of(parameter: nn.Parameter) -> Tensor:
     return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
 
 
-def summed(
-    transport: Transport, gradients: Sequence[Tensor], ranks: tuple[int, ...]
-) -> list[Tensor]:
-    """Gradients, of one device, summed over ``ranks`` in one message."""
-    return summed_later(transport, gradients, ranks)()
-
-
 def summed_later(
-    transport: Transport, gradients: Sequence[Tensor], ranks: tuple[int, ...]
+    transport: Transport,
+    gradients: Sequence[Tensor],
+    ranks: tuple[int, ...],
+    crossing: torch.dtype | None = None,
 ) -> Callable[[], list[Tensor]]:
-    """The same, begun and not waited for: what is returned waits, and gives the sums."""
-    flat = torch.cat([gradient.flatten() for gradient in gradients]).cpu()
+    """Gradients, of one device, summed over ``ranks`` in one message, which is begun here.
+
+    What is returned waits, and gives the sums.
+    """
+    flat = torch.cat([gradient.flatten() for gradient in gradients]).cpu().to(crossing)
     finish = transport.sum_later(flat, ranks)
 
     def sums() -> list[Tensor]:
         finish()
         sizes = [gradient.numel() for gradient in gradients]
-        parts = torch.split(flat.to(gradients[0].device), sizes)
+        parts = torch.split(flat.to(gradients[0]), sizes)
         return [part.view_as(like) for part, like in zip(parts, gradients, strict=True)]
 
     return sums

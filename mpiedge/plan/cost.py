@@ -145,6 +145,7 @@ class CostModel:
     rows: int = 1  # of the micro-batch that was profiled
     links: tuple[tuple[Link, ...], ...] = ()  # [source][dest]; none: all are ``link``
     moments: int = 2  # that the optimizer keeps of every tuned weight
+    crossing: float = 1.0  # of the bytes of gradients, the part that crosses when they are summed
 
     def between(self, source: int, dest: int) -> Link:
         """The way from rank to rank."""

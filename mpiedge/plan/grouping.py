@@ -114,7 +114,8 @@ def latency(problem: Problem, groups: tuple[Group, ...]) -> float:
 def all_reduce(problem: Problem, group: Group) -> float:
     """Seconds in which a group sums its gradients around a ring."""
     size, around = len(group.ranks), (*group.ranks[1:], group.ranks[0])
-    tuned = sum(problem.cost.layers[i].tuned for i in problem.trainable & frozenset(group.layers))
+    trained = problem.trainable & frozenset(group.layers)
+    tuned = problem.cost.crossing * sum(problem.cost.layers[i].tuned for i in trained)
     if not tuned or size == 1:
         return 0.0
     links = map(problem.cost.between, group.ranks, around)

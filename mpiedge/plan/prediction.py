@@ -180,12 +180,12 @@ def _crossings(part: Part, number: int) -> Iterator[tuple[Way, int]]:
 
 
 def _sums(plan: PartitionPlan, cost: CostModel) -> list[tuple[tuple[int, ...], int]]:
-    """Ranks that sum gradients, and how many bytes of them."""
+    """Ranks that sum gradients, and how many bytes of them cross."""
     sizes: dict[tuple[int, ...], int] = {}
     for layer, ranks in plan.trainers.items():
         if len(ranks) > 1:
             sizes[ranks] = sizes.get(ranks, 0) + cost.layers[layer].tuned
-    return sorted(sizes.items())
+    return [(ranks, round(cost.crossing * size)) for ranks, size in sorted(sizes.items())]
 
 
 def _updating(plan: PartitionPlan, cost: CostModel) -> dict[int, float]:

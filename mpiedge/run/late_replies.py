@@ -35,7 +35,7 @@ class LateReplies:
         """The replies that are here by the deadline, seconds after ``start``; 0 waits for all."""
         if not self._deadline:
             return {reply.task: self._orders.wait(reply) for reply in awaited}
-        found, pause, waiting = dict[Task, Done](), Pause(_REST), awaited
+        found, pause, waiting = dict[Task, Done](), Pause(), awaited
         while waiting:
             came = {reply: self._orders.come(reply) for reply in waiting}
             found.update({reply.task: done for reply, done in came.items() if done is not None})
@@ -43,5 +43,5 @@ class LateReplies:
             if waiting and time.monotonic() - start > self._deadline:
                 self._late += waiting
                 break
-            pause.rest()
+            pause.rest(_REST)
         return found

@@ -17,6 +17,7 @@ from mpiedge.pipeline.deferred import Deferred
 from mpiedge.pipeline.engine import Engine
 from mpiedge.pipeline.hand_over import Named, hand_over, owners_of
 from mpiedge.pipeline.optimize import Update
+from mpiedge.pipeline.sync import CROSSING
 from mpiedge.pipeline.turns import Turns
 from mpiedge.plan.partition import PartitionPlan
 from mpiedge.run.opening import Opened
@@ -119,10 +120,10 @@ def _entered(opened: Opened, phase: Phase, steps: int, state: Named) -> Entered:
 def _ready(opened: Opened, phase: Phase, steps: int, shard: Shard, state: Named) -> Entered:
     transport, training = opened.transport, opened.settings.training
     moments = {name: tensors[1:] for name, tensors in state.items()}
-    update = Update(transport, shard, training, steps, moments)
+    comm = opened.settings.comm
+    update = Update(transport, shard, training, steps, moments, CROSSING[comm.sums])
     update.take({name: tensors[:1] for name, tensors in state.items()})
     turns = Turns(transport, shard, update)
-    comm = opened.settings.comm
     narrow = compressed(transport, comm.compression, comm.keep)
     engine = Engine(narrow, shard, opened.task, turns, training.seed)
     if training.weights_later:

@@ -1,13 +1,16 @@
 """The plan of a run: made on rank 0, broadcast, the same value everywhere."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import torch
 
 from mpiedge.comm.values import decided
 from mpiedge.errors import BadInput
 from mpiedge.model.purpose import Purpose
 from mpiedge.pipeline.settings import TrainingSettings
+from mpiedge.pipeline.sync import CROSSING
 from mpiedge.plan.cluster import Member, Row, applied, kinds_of
 from mpiedge.plan.cost import CostModel
 from mpiedge.plan.slowness import slowed
@@ -125,6 +128,9 @@ def cost_of(opened: Opened) -> CostModel:
     target = (task.max_target_length,) if opened.purpose is Purpose.SEQ2SEQ else ()
     tokens = (settings.training.micro_batch_size, task.max_length, *target)
     cost = estimate(opened.blueprint, opened.tuned, tokens, memory, settings.strategy.speeds)
+    narrow = CROSSING[settings.comm.sums]
+    if narrow is not None:
+        cost = replace(cost, crossing=narrow.itemsize / torch.float32.itemsize)
     if opened.cluster is not None:
         _check_cluster(opened, opened.cluster.members)
         cost = applied(cost, opened.cluster, row_of(opened, tokens), SPEED)

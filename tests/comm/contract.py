@@ -136,12 +136,23 @@ def large_sums_are_right(transport: Transport) -> None:
 
 
 def sums_are_the_same_everywhere(transport: Transport) -> None:
-    torch.manual_seed(transport.rank)
-    tensor = torch.randn(100_003)
-    transport.all_reduce(tensor, everyone(transport))
-    first = tensor.clone()
-    transport.broadcast(first, 0, everyone(transport))
-    assert torch.equal(tensor, first)
+    for dtype in FLOATS:
+        torch.manual_seed(transport.rank)
+        tensor = torch.randn(100_003).to(dtype)
+        transport.all_reduce(tensor, everyone(transport))
+        first = tensor.clone()
+        transport.broadcast(first, 0, everyone(transport))
+        assert torch.equal(tensor, first)
+
+
+def large_sums_of_16_bits_are_near(transport: Transport) -> None:
+    for dtype in (torch.bfloat16, torch.float16):
+        torch.manual_seed(0)
+        every = torch.rand(transport.size, 300_001) - 0.5
+        tensor = every[transport.rank].to(dtype)
+        transport.all_reduce(tensor, everyone(transport))
+        assert tensor.dtype == dtype
+        assert (tensor.float() - every.sum(0)).abs().max() < 4 * torch.finfo(dtype).eps
 
 
 def sums_may_be_under_way_together(transport: Transport) -> None:
@@ -308,6 +319,8 @@ def _is_told(known: Telemetry, rank: int) -> bool:
 
 
 def a_circle_of_waits_ends(transport: Transport) -> None:
+    # Together: one that gave up long before the others would let them hope again.
+    transport.all_reduce(torch.zeros(1), everyone(transport))
     start, awaited = time.monotonic(), (1, 0, 1)[transport.rank]
     expected = (
         rf"^rank {transport.rank} of 3 waited \S+ s for rank {awaited} on .+: activation of "
@@ -364,6 +377,7 @@ CHECKS: tuple[Check, ...] = (
     sums_are_right_for_every_dtype,
     large_sums_are_right,
     sums_are_the_same_everywhere,
+    large_sums_of_16_bits_are_near,
     sums_may_be_under_way_together,
     memory_of_messages_is_not_used_while_somebody_has_it,
     any_group_can_sum,

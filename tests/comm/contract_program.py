@@ -1,6 +1,11 @@
-"""One rank of the contract over MPI: prints the name of each check that held on it."""
+"""One rank of the contract over MPI: prints the name of each check that held on it.
+
+With ``apart`` each rank believes itself on a host of its own, and messages are cut for a link.
+"""
 
 import os
+import socket
+import sys
 
 from mpiedge.comm.connect import connect
 from mpiedge.comm.failure import ends_job
@@ -8,6 +13,9 @@ from tests.comm.contract import CHECKS, TIMEOUT
 
 
 def main() -> None:
+    if sys.argv[1:] == ["apart"]:
+        name = f"host-{os.environ['OMPI_COMM_WORLD_RANK']}"
+        socket.gethostname = lambda: name
     transport = connect(TIMEOUT)
     with ends_job(transport):
         for check in CHECKS:

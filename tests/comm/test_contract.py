@@ -6,7 +6,7 @@ import pytest
 
 from mpiedge.comm.threads import run_ranks
 from tests.comm.contract import CHECKS, TIMEOUT, Check
-from tests.mpirun import mpirun
+from tests.mpirun import TCP, mpirun
 
 RANKS = 3
 
@@ -20,10 +20,12 @@ def test_threads_keep_the_contract(check: Check) -> None:
     assert run_ranks(RANKS, body, TIMEOUT) == [True] * RANKS
 
 
-@pytest.fixture(scope="module")
-def over_mpi() -> str:
+@pytest.fixture(scope="module", params=["together", "apart"])
+def over_mpi(request: pytest.FixtureRequest) -> str:
     """What one run of all checks on real ranks printed; it stops at the first that fails."""
-    done = mpirun(RANKS, Path(__file__).with_name("contract_program.py"), limit=90)
+    flags = TCP if request.param == "apart" else ()
+    program = Path(__file__).with_name("contract_program.py")
+    done = mpirun(RANKS, program, request.param, limit=90, flags=flags)
     return f"{done.stdout}\n{done.stderr}\nexit code {done.returncode}"
 
 

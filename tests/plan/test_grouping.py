@@ -1,6 +1,7 @@
 """Equations 4 to 6 against the same written out as they are printed."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -71,6 +72,12 @@ def test_a_frozen_stage_has_nothing_to_send_back_or_to_sum() -> None:
     problem = Problem(_COST, frozenset(), rows=2, micro_batches=3)
     assert latency(problem, _GROUPS) == pytest.approx((2 + 2) + 3 * 4)
     assert all_reduce(problem, _GROUPS[0]) == 0.0
+
+
+def test_gradients_that_are_narrowed_take_less_of_a_link() -> None:
+    whole = Problem(_COST, frozenset(range(4)), rows=2, micro_batches=3)
+    half = Problem(replace(_COST, crossing=0.5), frozenset(range(4)), rows=2, micro_batches=3)
+    assert all_reduce(half, _GROUPS[0]) == pytest.approx(all_reduce(whole, _GROUPS[0]) / 2)
 
 
 def test_rows_that_are_micro_batches_pass_one_by_one() -> None:

@@ -27,13 +27,14 @@ EPOCHS = 3
 DEVICES = 8
 PLANS = {"Standalone": "standalone", "Eco-FL": "pipeline", "EDDL": "data-parallel"}
 TUNED = {"full": "full", "Adapters": "bottleneck", "LoRA": "lora"}
-PACS = ("PAC", "PAC for memory", "PAC for memory, int8")
+PACS = ("PAC", "PAC, bfloat16 sums", "PAC for memory", "PAC for memory, int8")
 SYSTEMS = {f"{plan}, {tuned}": (plan, tuned) for plan in PLANS for tuned in TUNED}
 SYSTEMS |= dict.fromkeys(PACS, ("pac", "parallel"))
 MEMORY = {"strategy": {"goal": "memory"}}
-MORE = {"PAC for memory": MEMORY}
+MORE = {"PAC, bfloat16 sums": {"comm": {"sums": "bfloat16"}}, "PAC for memory": MEMORY}
 MORE["PAC for memory, int8"] = {**MEMORY, "model": {"quantize": "int8"}}
 ALONE = 16  # examples of a batch on one device, at most
+ENOUGH = 8  # updates of full fine-tuning, for its memory
 BARE = "import mpiedge.run.job, psutil, transformers; print(psutil.Process().memory_info().rss)"
 
 
@@ -154,7 +155,8 @@ def main():
 
 def outside(setup):
     """Bytes at the peak of full fine-tuning, and of a process that has only its imports."""
-    asked = settings(setup, "Standalone, full", 1, (ALONE, 2))
+    alone = settings(setup, "Standalone, full", 1, (ALONE, 2))
+    asked = merged(alone, {"training": {"max_steps": ENOUGH}})
     full = train(setup, "alone", asked)["ranks"][0]["peak_resident_bytes"]
     imports = (sys.executable, "-c", BARE)
     bare = subprocess.run(imports, env=ENVIRONMENT, capture_output=True, text=True, check=True)
