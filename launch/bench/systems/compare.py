@@ -68,16 +68,16 @@ def on_nanos(setup, system, batch, micro_batches, profile):
         if profile and system in PACS:
             asked = merged(asked, {"strategy": {"cluster": str(profile)}})
         found = on_testbed(setup, f"{name}-{micro_batch}", asked, CLUSTER, ranks)
-        found["micro_batch"] = micro_batch
+        found |= {"micro_batch": micro_batch, "examples": setup.examples}
         if not out_of_memory(found):
             break
     return found
 
 
 def whole(found):
-    """Seconds an example of MRPC for all epochs; what grows with the examples is extrapolated."""
+    """Seconds an example for all epochs, of whole epochs: what happens once in one is in it."""
     times = 1 if len(found["epochs"]) == EPOCHS else EPOCHS
-    over = sum(found["over"]) / MRPC_EXAMPLES
+    over = sum(found["over"]) / found["examples"]
     return times * (sum(found["epochs"]) + over) + found["between"]
 
 
