@@ -147,8 +147,8 @@ def sums_are_the_same_everywhere(transport: Transport) -> None:
 
 def large_sums_of_16_bits_are_near(transport: Transport) -> None:
     for dtype in (torch.bfloat16, torch.float16):
-        torch.manual_seed(0)
-        every = torch.rand(transport.size, 300_001) - 0.5
+        draw = torch.Generator().manual_seed(0)  # ranks may be threads that share torch's own
+        every = torch.rand(transport.size, 300_001, generator=draw) - 0.5
         tensor = every[transport.rank].to(dtype)
         transport.all_reduce(tensor, everyone(transport))
         assert tensor.dtype == dtype
