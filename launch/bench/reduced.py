@@ -34,15 +34,15 @@ COMMANDS = {
         *("split", "splitlora", "--cut", "3"),
     ),
     "deft": ("deft/planner.py", "--times", "1", "--instances", "40"),
-    "planning": ("planning/scale.py", "--times", "1"),
-    "auto": ("planning/auto.py", "--clusters", "40"),
+    "planning": ("planning/scale.py", "--quick"),
+    "auto": ("planning/auto.py", "--clusters", "20"),
     "accuracy": ("planning/accuracy.py", "--model", "minilm", "--size", "8"),
     "faults": ("faults/campaign.py", "--faults", "2"),
     "mutated": ("faults/mutated.py", "--count", "70"),
     "soak": ("faults/soak.py", "--minutes", "0.5"),
     "published": ("published_tables.py",),
 }
-STORES = {"faults", "mutated", "soak"}  # take the place for their results
+STORES = {"deft", "faults", "mutated", "soak"}  # take the place for their results
 ROOT = {"systems", "scaling"}  # emulate devices
 DATA = os.environ.get("MPIEDGE_DATA")
 TIMED = re.compile(r"^(.+?) +([\d.]+) s\b.*\blimit ([\d.]+) s", re.M)

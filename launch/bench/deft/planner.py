@@ -151,7 +151,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=9, help="repetitions of what is timed")
     parser.add_argument("--instances", type=int, default=400, help="problems of each comparison")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("planner.json"))
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("planner.json"))
     options = parser.parse_args()
     found = {
         "numpy": np.__version__,
@@ -164,7 +164,7 @@ def main():
     limited = [row for row in found["times"] if "limit" in row]
     late = [row for row in limited if not row["within"]]
     print(f"{len(limited) - len(late)} of {len(limited)} times are within their limits")
-    options.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    options.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
