@@ -25,7 +25,7 @@ COMMANDS = {
     "pac, BERT": ("pac/compare.py", "--quick", "--model", "bert-base"),
     "pac, T5": ("pac/compare.py", "--quick", "--model", "t5-base"),
     "systems": ("systems/compare.py", "--quick", "--only", "Standalone, LoRA", "EDDL, LoRA", "PAC"),
-    "scaling": ("scaling/compare.py", "--quick"),
+    "scaling": ("scaling/compare.py", "--quick", "--only", "devices", "cached"),
     "peers": ("peers/compare.py", "--quick", "--rounds", "1"),
     "comm": ("comm/compare.py", "--quick", "--rounds", "3"),
     "ring": ("ring/compare.py", "--quick", "--data", "{data}/mrpc"),
