@@ -39,25 +39,31 @@ def test_three_ranks_train_what_one_does(name: str, run_file: Path, tmp_path: Pa
     assert difference(finished(tmp_path / "alone"), finished(tmp_path / "out")) < 1e-6
 
 
-def test_a_device_that_stood_still_comes_back(run_file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_a_device_that_stood_still_comes_back(blocks: int, run_file: Path, tmp_path: Path) -> None:
     words = ["train", str(run_file), "--set", "strategy.round_deadline=1.0"]
-    words += ["--set", "strategy.blocks=1", "--set", "strategy.speeds=[1.0, 1.0, 2.0]"]
+    words += ["--set", f"strategy.blocks={blocks}", "--set", "strategy.speeds=[1.0, 1.0, 2.0]"]
     words += ["--output-dir", str(tmp_path / "out")]
     with job(under_mpirun(3, MPIEDGE[0], str(LATE), "SIGSTOP", "3", *words)) as started:
         end = started.end(SOON)
     assert end.code == 0, end.err
-    # The other device has taken the only block.
+    # With one block the other device takes it; with two, rounds wait for the one that is late.
     run = finished(tmp_path / "out")
-    assert run.result["rounds"]["block_of_client"] == [-1, 0]
+    assert run.result["rounds"]["block_of_client"] == ([0, 1] if blocks == 2 else [-1, 0])
     sent = [rank["sent"]["reply"]["messages"] for rank in run.result["ranks"][1:]]
     assert (sent[0] > 0, sent[1] > 3) == (True, True)
 
 
-def test_a_lost_device_ends_the_job(run_file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGSTOP"])
+def test_a_lost_device_ends_the_job(how: str, run_file: Path, tmp_path: Path) -> None:
     words = ["train", str(run_file), "--output-dir", str(tmp_path / "out")]
-    with job(under_mpirun(3, MPIEDGE[0], str(LATE), "SIGKILL", "0", *words)) as started:
+    with job(under_mpirun(3, MPIEDGE[0], str(LATE), how, "0", *words)) as started:
         end = started.end(SOON)
     assert end.code not in (0, 2)
     assert end.left == []
     assert "Traceback" not in end.err
+    if how == "SIGSTOP":
+        said = [line for line in end.err.splitlines() if "for rank 2" in line]
+        assert said
+        assert f"comm.timeout ({TIMEOUT:g})" in said[0]
     assert not (tmp_path / "out" / "result.json").exists()

@@ -31,8 +31,9 @@ def run_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run.toml"
 
 
-def test_three_ranks_train_what_one_does(run_file: Path, tmp_path: Path) -> None:
-    words = ["train", str(run_file), "--set", "strategy.prefix_cache=true"]
+@pytest.mark.parametrize("cached", ["false", "true"])
+def test_three_ranks_train_what_one_does(cached: str, run_file: Path, tmp_path: Path) -> None:
+    words = ["train", str(run_file), "--set", f"strategy.prefix_cache={cached}"]
     words += ["--set", "training.epochs=2", "--set", f"cache.folder={tmp_path / 'cache'}"]
     assert main([*words, "--output-dir", str(tmp_path / "alone")]) == 0
     end = ended(under_mpirun(3, *MPIEDGE, *words, "--output-dir", str(tmp_path / "out")))
@@ -44,15 +45,17 @@ def test_three_ranks_train_what_one_does(run_file: Path, tmp_path: Path) -> None
     assert min(sent) > 3
 
 
-def test_a_silent_initiator_ends_the_job(run_file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGSTOP"])
+def test_a_lost_initiator_ends_the_job(how: str, run_file: Path, tmp_path: Path) -> None:
     words = ("train", str(run_file), "--output-dir", str(tmp_path / "out"))
-    with job(under_mpirun(3, MPIEDGE[0], str(LOSING), "SIGSTOP", *words)) as started:
+    with job(under_mpirun(3, MPIEDGE[0], str(LOSING), how, *words)) as started:
         end = started.end(SOON)
     assert end.code not in (0, 2)
     assert end.left == []
     assert "Traceback" not in end.err
-    # Only those who wait for it can say so.
-    said = [line for line in end.err.splitlines() if "rank 1" in line and "waited" in line]
-    assert said, end.err
-    assert f"comm.timeout ({TIMEOUT:g})" in said[0]
+    if how == "SIGSTOP":
+        # Silent, so only those who wait for it can say so.
+        said = [line for line in end.err.splitlines() if "rank 1" in line and "waited" in line]
+        assert said
+        assert f"comm.timeout ({TIMEOUT:g})" in said[0]
     assert not (tmp_path / "out" / "result.json").exists()

@@ -42,9 +42,10 @@ def test_three_ranks_train_what_one_does(way: str, run_file: Path, tmp_path: Pat
     assert [rank["layers"][-1] for rank in together.result["ranks"]] == [5, 1, 2]
 
 
-def test_splitlora_trains_what_one_rank_does(run_file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("visits", ["in-turn", "parallel"])
+def test_splitlora_trains_what_one_rank_does(visits: str, run_file: Path, tmp_path: Path) -> None:
     words = ["train", str(run_file), "--set", "strategy.name=splitlora"]
-    words += ["--set", "strategy.visits=parallel"]
+    words += ["--set", f"strategy.visits={visits}"]
     words += ["--set", "strategy.cuts=[1]", "--set", "strategy.average_every=4"]
     assert main([*words, "--output-dir", str(tmp_path / "alone")]) == 0
     end = ended(under_mpirun(3, *MPIEDGE, *words, "--output-dir", str(tmp_path / "out")))

@@ -8,6 +8,7 @@ Written as docs/measured_*.png.
 import json
 import sys
 from pathlib import Path
+from statistics import median
 
 import click
 from matplotlib.figure import Figure
@@ -17,7 +18,6 @@ DOCS = HERE.parents[1] / "docs"
 OURS, OTHERS = "tab:blue", "tab:gray"
 SIDES = {"mpiedge": OURS, "mpi4py": "tab:orange", "gloo": OTHERS}
 MIB = 2**20
-EPOCHS = 3
 
 
 def bars(axis, values, ours, label):
@@ -38,11 +38,7 @@ def systems(found):
     figure = Figure(figsize=(11, 6.6))
     for row, (key, each) in zip(figure.subplots(len(found), 2), found.items(), strict=True):
         ran = {name: one for name, one in each["systems"].items() if "epochs" in one}
-        times = {name: 1 if len(one["epochs"]) == EPOCHS else EPOCHS for name, one in ran.items()}
-        seconds = {
-            name: times[name] * (sum(one["epochs"]) + sum(one["over"]) / one["examples"])
-            for name, one in ran.items()
-        }
+        seconds = {name: one["seconds"] for name, one in ran.items()}
         order = sorted(seconds, key=seconds.__getitem__, reverse=True)
         ours = [name for name in order if name.startswith("PAC")]
         bars(row[0], {name: seconds[name] for name in order}, ours, "s an example, 3 epochs")
@@ -60,9 +56,7 @@ def peers(found):
     for axis, (key, each) in zip(panels, found.items(), strict=True):
         rounds = each["seconds"]
         names = [name for name, value in rounds[0].items() if isinstance(value, list)]
-        seconds = {
-            name: sorted(sum(one[name]) for one in rounds)[len(rounds) // 2] for name in names
-        }
+        seconds = {name: median(sum(one[name]) for one in rounds) for name in names}
         bars(axis, seconds, ("data-parallel", "pipeline", "pac"), "s of 3 epochs")
         axis.set_title(f"{key}, {each['examples']} examples", fontsize=10, loc="left")
     return figure
@@ -73,17 +67,7 @@ def unequal(found):
     figure = Figure(figsize=(11, 3.4))
     panels = figure.subplots(1, len(found))
     for axis, (part, each) in zip(panels, found.items(), strict=True):
-        sides = {
-            side: one["round"] or sum(one["epochs"]) * EPOCHS / len(one["epochs"])
-            for side, one in each["sides"].items()
-            if "epochs" in one
-        }
-        rounds = any(one.get("round") for one in each["sides"].values())
-        if rounds and part != "deft":  # a round of federated averaging, by its 24 examples
-            sides = {
-                side: sides[side] * EPOCHS / 24 if each["sides"][side]["round"] else sides[side]
-                for side in sides
-            }
+        sides = {side: one["seconds"] for side, one in each["sides"].items() if one["seconds"]}
         label = "s of a round" if part == "deft" else "s an example, 3 epochs"
         bars(axis, sides, [part], label)
         axis.set_title(part, fontsize=10, loc="left")

@@ -88,11 +88,11 @@ class _Queues:
 
 
 class Channels(NamedTuple):
-    """Communicators of our own, so that nobody else's messages get in between."""
+    """Communicators of our own, so that nobody else's messages get in between, and what is far."""
 
     heads: MPI.Intracomm
     bodies: MPI.Intracomm
-    far: frozenset[int] = frozenset()  # the ranks on other hosts
+    far: frozenset[int]  # the ranks on other hosts
 
 
 class Outgoing:

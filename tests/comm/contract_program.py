@@ -9,16 +9,17 @@ import sys
 
 from mpiedge.comm.connect import connect
 from mpiedge.comm.failure import ends_job
-from tests.comm.contract import CHECKS, TIMEOUT
+from tests.comm.contract import BETWEEN_HOSTS, CHECKS, TIMEOUT
 
 
 def main() -> None:
-    if sys.argv[1:] == ["apart"]:
+    apart = sys.argv[1:] == ["apart"]
+    if apart:
         name = f"host-{os.environ['OMPI_COMM_WORLD_RANK']}"
         socket.gethostname = lambda: name
     transport = connect(TIMEOUT)
     with ends_job(transport):
-        for check in CHECKS:
+        for check in BETWEEN_HOSTS if apart else CHECKS:
             check(transport)
             os.write(1, f"{check.__name__} held on rank {transport.rank}\n".encode())
         transport.close()

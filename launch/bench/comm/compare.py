@@ -16,11 +16,7 @@ from processes import ENVIRONMENT, MPIRUN
 
 HERE = Path(__file__).parent
 SIZES = (4, 16, 64, 256, 1024, 4096, 16384, 65536)  # KiB
-LARGE = 1024  # from so many KiB on there are limits
-LIMITS = {
-    "message": {"over_mpi4py": 0.9, "over_gloo": 0.9},
-    "sum": {"over_mpi4py": 0.9, "over_gloo": 1.0},
-}
+LARGE, LIMITS = 1024, {"over_mpi4py": 0.9, "over_gloo": 1.0}  # from so many KiB on
 
 
 TCP = ("--mca", "btl", "tcp,self", "--mca", "pml", "ob1")
@@ -94,7 +90,7 @@ def ways():
 
 def judge(over, row):
     """What is asked of large messages and sums, and whether it is so."""
-    for name, limit in LIMITS[row["what"]].items():
+    for name, limit in LIMITS.items():
         what = f"{row['what']} of {row['kib']:,} KiB, {over}, {name.replace('_', ' ')}"
         peer = name.removeprefix("over_")
         sides = [row[f"{side}_mib_per_s"] for side in ("mpiedge", peer)]
