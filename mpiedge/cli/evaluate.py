@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from mpiedge.cli.loading import loading
+
 EXAMPLES = """\b
 Examples:
   mpiedge evaluate runs/reviews
@@ -23,6 +25,7 @@ Examples:
 )
 def evaluate(folder: Path, overrides: tuple[str, ...]) -> None:
     """Score the result of a run, DIR, on its validation examples; prints the metrics as JSON."""
-    from mpiedge.cli import work  # noqa: PLC0415 - not for --help
+    with loading():
+        from mpiedge.cli import work  # noqa: PLC0415 - not for --help
 
     work.evaluate_as_rank(folder, overrides)

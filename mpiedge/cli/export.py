@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from mpiedge.cli.loading import loading
+
 EXAMPLES = """\b
 Examples:
   mpiedge export runs/reviews reviews-model
@@ -28,9 +30,10 @@ def export(folder: Path, place: Path, base: str) -> None:
     of the labels and a model card come along.  Bottleneck and parallel adapters cannot be merged:
     mpiedge.load gives a model with these.  Done on one device, without MPI.
     """
-    from transformers.utils import logging  # noqa: PLC0415 - not for --help
+    with loading():
+        from transformers.utils import logging  # noqa: PLC0415 - not for --help
 
-    from mpiedge.run.exporting import export as written  # noqa: PLC0415
+        from mpiedge.run.exporting import export as written  # noqa: PLC0415
 
     logging.disable_progress_bar()
     written(folder, place, base=base)

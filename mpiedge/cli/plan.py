@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from mpiedge.cli.loading import loading
+
 EXAMPLES = """\b
 Examples:
   mpiedge plan run.toml --ranks 4
@@ -49,6 +51,7 @@ def plan(run_file: Path, *, for_program: bool, **options: Any) -> None:
     Who has which layers, memory by kind, seconds, messages and disk; for deft and fedlora also what
     each block takes on each client, and the first round by every scheme.
     """
-    from mpiedge.cli import planned  # noqa: PLC0415 - not for --help
+    with loading():
+        from mpiedge.cli import planned  # noqa: PLC0415 - not for --help
 
     planned.plan_as_rank(planned.Asked(run_file, **options), for_program=for_program)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from mpiedge.cli.loading import loading
+
 EXAMPLES = """\b
 Examples:
   mpiedge predict runs/reviews "a lovely film"
@@ -38,6 +40,7 @@ def predict(
     or a JSON list of one or two texts.  Prints one JSON object an input.  A text that begins with
     a dash goes behind --.
     """
-    from mpiedge.cli import work  # noqa: PLC0415 - not for --help
+    with loading():
+        from mpiedge.cli import work  # noqa: PLC0415 - not for --help
 
     work.predict_as_rank(folder, overrides, texts, max_tokens)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from mpiedge.cli.loading import loading
+
 EXAMPLES = """\b
 Examples:
   mpiedge profile run.toml
@@ -42,6 +44,7 @@ def profile(run_file: Path, *, output: Path, days: int, overrides: tuple[str, ..
 
     One layer of each kind is timed on every rank, forward and backward, and the link of every pair.
     """
-    from mpiedge.cli import profiled  # noqa: PLC0415 - not for --help
+    with loading():
+        from mpiedge.cli import profiled  # noqa: PLC0415 - not for --help
 
     profiled.profile_as_rank(run_file, overrides, output, days)

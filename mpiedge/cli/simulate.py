@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from mpiedge.cli.loading import loading
+
 EXAMPLES = """\b
 Examples:
   mpiedge simulate run.toml --ranks 4
@@ -42,7 +44,8 @@ Examples:
 @click.option("--json", "for_program", is_flag=True, help="Print the numbers as JSON.")
 def simulate(run_file: Path, *, for_program: bool, **options: Any) -> None:
     """Play some batches of RUN.toml against the cost model: how busy each rank is, and when."""
-    from mpiedge.cli import simulated  # noqa: PLC0415 - not for --help
+    with loading():
+        from mpiedge.cli import simulated  # noqa: PLC0415 - not for --help
 
     files = simulated.Files(options.pop("output"), options.pop("trace"))
     asked = simulated.Asked(run_file, **options)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from mpiedge.cli.loading import loading
+
 EXAMPLES = """\b
 Examples:
   mpiedge train launch/quickstart.toml
@@ -55,7 +57,8 @@ def train(
     Runs alone, or as one rank under mpirun or ``mpiedge launch``.  Leaves the tuned weights in
     adapter/, the settings in run.toml, the steps in metrics.jsonl and the rest in result.json.
     """
-    from mpiedge.cli import work  # noqa: PLC0415 - not for --help
+    with loading():
+        from mpiedge.cli import work  # noqa: PLC0415 - not for --help
 
     folder = folder_of(run_file, output_dir, resume)
     work.train_as_rank(run_file, overrides, folder, resume=resume, trace=trace, plain=plain)

@@ -67,6 +67,10 @@ class Codes:
         codes, scales = (each.index_select(0, chosen) for each in (self.codes, self.scales))
         return Codes(codes, scales, self.columns, self.form)
 
+    def part(self, rows: slice) -> "Codes":
+        """Neighbouring rows; shares its memory with them."""
+        return Codes(self.codes[rows], self.scales[rows], self.columns, self.form)
+
     def to(self, device: torch.device) -> "Codes":
         """The same on another device."""
         return Codes(self.codes.to(device), self.scales.to(device), self.columns, self.form)

@@ -5,7 +5,7 @@ It has that tensor's shape, number format and name, so whatever wraps, names or 
 a layer is applied and dropped at once: neither the forward nor the backward pass keeps them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from torch.utils import _pytree as pytree
 
 from mpiedge.model.block_codec import Codes, Format, encode
 
+_PIECE = 1 << 22  # numbers of a weight that are made at a time: 16 MiB in float32
 _SHARED = (torch.ops.aten.detach.default, torch.ops.aten.alias.default)
 _SAME = (*_SHARED, torch.ops.aten.clone.default)
 
@@ -37,9 +38,15 @@ class QuantizedWeight(Tensor):
         made.codes = codes
         return made
 
-    def dense(self) -> Tensor:
-        """The numbers [rows, columns], made anew."""
-        return self.codes.decoded(self.dtype)
+    def dense(self, rows: slice = slice(None)) -> Tensor:
+        """The numbers [rows, columns], made anew; or those of some rows."""
+        return self.codes.part(rows).decoded(self.dtype)
+
+    def pieces(self) -> Iterator[slice]:
+        """The rows, so few at a time that their numbers do not count as memory."""
+        rows, columns = self.shape
+        step = max(1, _PIECE // max(1, columns))
+        return (slice(first, first + step) for first in range(0, rows, step))
 
     @classmethod
     def __torch_function__(
@@ -94,17 +101,40 @@ class _Product(torch.autograd.Function):
         ctx.save_for_backward(weight)
         ctx.transposed = transposed
         if not transposed:
-            return functional.linear(x, weight.dense(), bias)
+            return _product(x, weight, bias)
         return x @ weight.dense() if bias is None else torch.addmm(bias, x, weight.dense())
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (weight,) = ctx.saved_tensors
-        dense = weight.dense().t() if ctx.transposed else weight.dense()
-        back = gradient @ dense if ctx.needs_input_grad[0] else None
+        back = _back(gradient, weight, ctx.transposed) if ctx.needs_input_grad[0] else None
         bias = gradient.flatten(0, -2).sum(0) if ctx.needs_input_grad[2] else None
         return back, None, bias, None
+
+
+def _product(x: Tensor, weight: QuantizedWeight, bias: Tensor | None) -> Tensor:
+    """What a linear layer gives; an output layer of all words is made in pieces."""
+    if weight.numel() <= _PIECE:
+        return functional.linear(x, weight.dense(), bias)
+    out = x.new_empty(*x.shape[:-1], len(weight))
+    for rows in weight.pieces():
+        out[..., rows] = functional.linear(
+            x, weight.dense(rows), None if bias is None else bias[rows]
+        )
+    return out
+
+
+def _back(gradient: Tensor, weight: QuantizedWeight, transposed: bool) -> Tensor:
+    """The gradient of a layer's input."""
+    if transposed:
+        return gradient @ weight.dense().t()
+    if weight.numel() <= _PIECE:
+        return gradient @ weight.dense()
+    return sum(
+        (gradient[..., rows] @ weight.dense(rows) for rows in weight.pieces()),
+        start=gradient.new_zeros(*gradient.shape[:-1], weight.shape[1]),
+    )
 
 
 def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Any:

@@ -20,6 +20,7 @@ from mpiedge.model.activation import Activation, entrance
 from mpiedge.model.shard import Shard
 from mpiedge.pipeline.backward import Passes, Whole
 from mpiedge.pipeline.judging import Answer, Objective, counted
+from mpiedge.pipeline.leave import Leave
 from mpiedge.pipeline.portion import Portion
 from mpiedge.plan.partition import PartitionPlan, Route, Stage
 from mpiedge.plan.timeline import Action, Pass
@@ -80,6 +81,7 @@ class Engine:
         self._transport, self._shard, self._objective = transport, shard, objective
         self._tuning, self._seed = tuning, seed
         self._saved: dict[Action, Saved] = {}
+        self._leave = Leave(transport)
         self.passes: Passes = Whole()
         self.watch: Watch | None = None
         self.busy = 0.0
@@ -98,6 +100,7 @@ class Engine:
             else:
                 self._finish(portion, action.number)
             monitor.acted()
+        self._leave.settle()
         self._transport.flush()
 
     def _forward(self, portion: Portion, action: Action, monitor: Monitor) -> None:
@@ -107,7 +110,7 @@ class Engine:
         if action.stage == 0:
             x, entries = self._enter(portion, route, number)
         else:
-            x, entries = self._take(route, action.stage, number)
+            x, entries = self._take(portion, route, action.stage, number)
         self._transport.telemetry.examples += len(x.mask)
         entered = [tensor for tensor in x if tensor.requires_grad]
         trains = bool(entered or stage.trainable)
@@ -122,6 +125,8 @@ class Engine:
         if answer is None:
             following, tag = route[action.stage + 1], Tag(Kind.ACTIVATION, number, action.stage + 1)
             sent = y._replace(hidden=_NOTHING) if self._bare(portion, following) else y
+            if self._one_way(portion, stage, following):
+                self._leave.ask(following.rank, tag)
             self._transport.send([tensor.cpu() for tensor in sent], following.rank, tag)
             left = [tensor for tensor in y if tensor.requires_grad]
         else:
@@ -139,6 +144,10 @@ class Engine:
         head = self._shard.blueprint.num_layers - 1
         return portion.replays and following.layers.start != head
 
+    def _one_way(self, portion: Portion, stage: Stage, following: Stage) -> bool:
+        """Whether no gradient ever comes back that would tell how far the next stage is."""
+        return not portion.plan.trainers and stage.rank != following.rank
+
     def _enter(self, portion: Portion, route: Route, number: int) -> Entered:
         """Hand a new micro-batch's labels and later entries to the ranks that need them."""
         batch = portion.source(number)
@@ -155,10 +164,12 @@ class Engine:
             x = x._replace(hidden=self._here(batch.hidden))
         return x, {layer: self._all_here(entry) for layer, entry in entries.items()}
 
-    def _take(self, route: Route, index: int, number: int) -> Entered:
+    def _take(self, portion: Portion, route: Route, index: int, number: int) -> Entered:
         """Receive a micro-batch from the stage before, and what its layers take from outside."""
-        tag = Tag(Kind.ACTIVATION, number, index)
-        x = Activation(*self._all_here(self._awaited(route[index - 1].rank, tag)))
+        tag, before = Tag(Kind.ACTIVATION, number, index), route[index - 1]
+        x = Activation(*self._all_here(self._awaited(before.rank, tag)))
+        if self._one_way(portion, before, route[index]):
+            self._leave.give(before.rank, tag)
         entries = {}
         for layer in self._shard.entry_layers & frozenset(route[index].layers):
             entry = self._transport.recv(route[0].rank, Tag(Kind.ENTRY, number, index))

@@ -11,8 +11,8 @@ from mpiedge.comm.values import agree, collectively, gather
 from mpiedge.model.load import Parts, load, unload
 from mpiedge.pipeline.engine import Engine
 from mpiedge.pipeline.portion import Portion
+from mpiedge.plan.forward_pass import forward_pass
 from mpiedge.plan.partition import PartitionPlan
-from mpiedge.plan.schedule import simulate
 from mpiedge.run.backbones import backbones, evaluation_visits
 from mpiedge.run.bystanders import Counting, NoObjective, NoTuning
 from mpiedge.run.caching import SplitCache, missing, settle
@@ -88,7 +88,7 @@ def _record(
     split = run.examples.train if one.split == "train" else run.examples.validation
     passing = laid(opened, taken.plan, split, _parts(run, one, lost))
     visits = evaluation_visits(passing, rank)
-    actions = simulate(passing.plan, batches=passing.batches).schedule.get(rank, ())
+    actions = forward_pass(passing.plan, rank, passing.batches)
     counting = Counting(
         len(actions), lambda part: told.recorded(round(part * len(lost)), len(lost))
     )

@@ -10,8 +10,8 @@ from mpiedge.comm.transport import Kind, Tag, Transport
 from mpiedge.pipeline.engine import Engine
 from mpiedge.pipeline.feed import Feed
 from mpiedge.pipeline.portion import Backbones, MicroBatch, Portion
+from mpiedge.plan.forward_pass import forward_pass
 from mpiedge.plan.partition import PartitionPlan
-from mpiedge.plan.schedule import simulate
 from mpiedge.run.examples import Examples
 from mpiedge.run.opening import Opened
 from mpiedge.task.sampler import Batch
@@ -59,7 +59,7 @@ def observe(
     Rows are in the order of the micro-batches.
     """
     plan = evaluation.plan
-    actions = simulate(plan, batches=evaluation.batches).schedule.get(transport.rank, ())
+    actions = forward_pass(plan, transport.rank, evaluation.batches)
     portion = Portion(plan, actions, 0, evaluation.source, backbones)
     engine.run(portion, _ToRankZero(transport))
     if transport.rank != 0:

@@ -9,7 +9,7 @@ from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from mpiedge.model.block_codec import INT8, NF4, Format
+from mpiedge.model.block_codec import INT8, NF4, Codes, Format
 from mpiedge.model.quantized_weight import QuantizedWeight, quantized
 
 FORMS = pytest.mark.parametrize("form", [INT8, NF4], ids=["int8", "nf4"])
@@ -148,3 +148,28 @@ def test_going_to_the_meta_device_leaves_an_empty_tensor_of_its_shape() -> None:
         assert type(empty) is Tensor
         assert (empty.is_meta, empty.shape, empty.dtype) == (True, (130, 70), torch.float32)
     assert few.to("meta").weight.is_meta
+
+
+@FORMS
+def test_an_output_layer_of_all_words_is_made_in_pieces(
+    form: Format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few, plain = pair("linear", form)
+    made = list[int]()
+    decoded = Codes.decoded
+
+    def noted(codes: Codes, dtype: torch.dtype) -> Tensor:
+        made.append(len(codes.codes))
+        return decoded(codes, dtype)
+
+    monkeypatch.setattr(Codes, "decoded", noted)
+    monkeypatch.setattr("mpiedge.model.quantized_weight._PIECE", 40 * 70)
+    found = []
+    for layer in (few, plain):
+        x = rows().requires_grad_()
+        y = layer(x)
+        y.square().sum().backward()
+        assert x.grad is not None
+        found.append((y.detach(), x.grad))
+    assert made == [40, 40, 40, 10] * 2
+    torch.testing.assert_close(found[0], found[1])

@@ -1,0 +1,20 @@
+"""The imports of a command that needs torch and transformers."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Imports without the garbage collector, which then leaves what they made alone (our design).
+
+    They make hundreds of thousands of objects that all stay, and it would go through them again
+    and again: an eighth of the time that a start takes of the processor.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
