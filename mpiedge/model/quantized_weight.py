@@ -16,7 +16,8 @@ from torch.utils import _pytree as pytree
 
 from mpiedge.model.block_codec import Codes, Format, encode
 
-_PIECE = 1 << 22  # numbers of a weight that are made at a time: 16 MiB in float32
+_WHOLE = 1 << 22  # numbers of a weight that are made at once, at most: 16 MiB in float32
+_PIECE = 1 << 20  # numbers of a larger one that are made at a time
 _SHARED = (torch.ops.aten.detach.default, torch.ops.aten.alias.default)
 _SAME = (*_SHARED, torch.ops.aten.clone.default)
 
@@ -115,7 +116,7 @@ class _Product(torch.autograd.Function):
 
 def _product(x: Tensor, weight: QuantizedWeight, bias: Tensor | None) -> Tensor:
     """What a linear layer gives; an output layer of all words is made in pieces."""
-    if weight.numel() <= _PIECE:
+    if weight.numel() <= _WHOLE:
         return functional.linear(x, weight.dense(), bias)
     out = x.new_empty(*x.shape[:-1], len(weight))
     for rows in weight.pieces():
@@ -129,7 +130,7 @@ def _back(gradient: Tensor, weight: QuantizedWeight, transposed: bool) -> Tensor
     """The gradient of a layer's input."""
     if transposed:
         return gradient @ weight.dense().t()
-    if weight.numel() <= _PIECE:
+    if weight.numel() <= _WHOLE:
         return gradient @ weight.dense()
     return sum(
         (gradient[..., rows] @ weight.dense(rows) for rows in weight.pieces()),

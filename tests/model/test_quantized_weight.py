@@ -163,6 +163,7 @@ def test_an_output_layer_of_all_words_is_made_in_pieces(
         return decoded(codes, dtype)
 
     monkeypatch.setattr(Codes, "decoded", noted)
+    monkeypatch.setattr("mpiedge.model.quantized_weight._WHOLE", 100 * 70)
     monkeypatch.setattr("mpiedge.model.quantized_weight._PIECE", 40 * 70)
     found = []
     for layer in (few, plain):
