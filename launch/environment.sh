@@ -13,7 +13,8 @@ fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
 pip() {
   local quiet=--quiet
   [ ! -t 1 ] || quiet=--progress-bar=on
-  "$python" -m pip --disable-pip-version-check install "$quiet" "$@"
+  # Python compiles what is imported when it first is: a small part of all that is installed
+  "$python" -m pip --disable-pip-version-check install "$quiet" --no-compile "$@"
 }
 
 # the Python to make the environment with

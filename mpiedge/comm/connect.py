@@ -13,7 +13,10 @@ from mpiedge.comm.threads import alone
 from mpiedge.comm.transport import Transport
 from mpiedge.errors import BadInput
 
-_START = 60.0  # seconds; small machines take long, and unequally long, to import torch
+_START = 300.0
+"""Seconds from the first rank's start to the last one's: what a board takes to import torch from a
+slow card, where a fast machine takes seconds.  A rank that ended meanwhile is noticed at once."""
+_END = 60.0  # seconds in which all ranks have to leave together
 
 # What the launchers we know tell a rank: how many there are, and which one it is.  Slurm's comes
 # last: where mpirun runs under it, its own processes are a step of Slurm's, too.
@@ -70,7 +73,7 @@ def _over_mpi(announced: int, timeout: float, start: float) -> Connection:
 
     if not MPI.Is_initialized():  # a program may have more than one job, one after the other
         within(start, MPI.Init_thread)  # waits until all ranks have started
-        atexit.register(within, start, MPI.Finalize)
+        atexit.register(within, _END, MPI.Finalize)
     check_size(announced, MPI.COMM_WORLD.Get_size(), MPI.Get_library_version().split(",")[0])
     return MpiTransport(MPI.COMM_WORLD, timeout)
 

@@ -15,11 +15,13 @@ from mpiedge.doctor.report import Link, Report, alone
 from mpiedge.errors import BadInput
 from mpiedge.launch.rank import rank_of
 
+_MEETING = 60.0  # seconds in which all ranks have to have started: they import nothing slow before
+
 
 def examine(timeout: float) -> Report | None:
     """The report, on rank 0 or on a process alone; nothing on the other ranks."""
     try:
-        connection = connect(timeout)
+        connection = connect(timeout, _MEETING)
     except BadInput as bad:
         return _unconnected(str(bad))
     with ends_job(connection):

@@ -11,6 +11,7 @@ from processes import ENVIRONMENT
 from mpiedge.config import to_toml
 
 LIMIT = 1500  # seconds for one run
+LAST = 5  # lines that are kept of a run that ended without a word of its own
 
 
 @contextmanager
@@ -32,7 +33,8 @@ def on_testbed(setup, name, settings, cluster, ranks):
     output = setup.folder / name
     done = _run(setup, name, settings, cluster, ("-n", str(ranks), "--", "train"), output)
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.startswith("mpiedge")]
+        lines = done.stderr.splitlines()
+        said = [line for line in lines if line.startswith("mpiedge")] or lines[-LAST:]
         return {"exit_code": done.returncode, "said": said}
     result = json.loads((output / "result.json").read_text(encoding="utf-8"))
     each = steady(output, settings.training.batch_size)
