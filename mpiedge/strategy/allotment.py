@@ -12,9 +12,12 @@ import numpy as np
 
 from mpiedge.errors import BadInput
 from mpiedge.plan.bandwidth_problem import Allocation, Problem, problem_of
+from mpiedge.plan.bandwidth_slack import loosened
 from mpiedge.plan.schemes import scheme
 from mpiedge.strategy.blocks import Table
 from mpiedge.strategy.settings import StrategySettings
+
+_JOINT = ("jbba", "jbba-dual")
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,20 @@ def chosen(settings: StrategySettings) -> str:
 
 
 def by(name: str, settings: StrategySettings, of: Problem, seed: int) -> Allotment:
-    """The round by the scheme of that name; raises Infeasible when there is none."""
-    return _allotment(scheme(name)(of, seed), settings.replicas)
+    """The round by the scheme of that name; raises Infeasible when there is none.
+
+    JBBA's, where the settings ask for it, leaves clients the slack that they ask for.
+    """
+    found = scheme(name)(of, seed)
+    if name == chosen(settings) and name in _JOINT and of.objective == "A":
+        found = _loosened(of, found, settings.slack)
+    return _allotment(found, settings.replicas)
+
+
+def _loosened(of: Problem, found: Allocation, slack: float) -> Allocation:
+    blocks = np.arange(len(found.matching))
+    seconds, loads = (each[found.matching, blocks] for each in (of.seconds, of.payloads))
+    return of.allocation(found.matching, loosened(seconds, loads, of.budget, slack))
 
 
 def everybody(each: Table, clients: Sequence[Client], absent: frozenset[int]) -> Allotment:

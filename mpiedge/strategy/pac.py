@@ -57,14 +57,15 @@ def pac(settings: StrategySettings, work: Work) -> tuple[Phase, ...]:
     if settings.record == "first-epoch" or settings.record == "auto" and given:
         return _usual(settings, work, epoch).phases
     ahead_of_it = beforehand(settings, work, epoch)
-    try:
-        usual = _usual(settings, work, epoch)
-    except BadInput:
-        if ahead_of_it is None:
-            raise
-    else:
-        if ahead_of_it is None or not _better(settings, work, ahead_of_it, usual):
-            return usual.phases
+    if ahead_of_it is None or settings.record == "auto":
+        try:
+            usual = _usual(settings, work, epoch)
+        except BadInput:
+            if ahead_of_it is None:
+                raise
+        else:
+            if ahead_of_it is None or not _better(settings, work, ahead_of_it, usual):
+                return usual.phases
     return (
         Phase(ahead_of_it.plan, 0, source=Source.RECORD, beforehand=epoch),
         Phase(ahead_of_it.plan, work.batches, source=Source.REPLAY),
@@ -73,8 +74,6 @@ def pac(settings: StrategySettings, work: Work) -> tuple[Phase, ...]:
 
 def _better(settings: StrategySettings, work: Work, one: Ahead, usual: Usual) -> bool:
     """Recording beforehand, by the goal; for time only where the links were measured."""
-    if settings.record == "before":
-        return True
     if settings.goal == "memory":
         return one.memory < usual.memory
     return bool(work.cost.links) and one.seconds < _WORTH * usual.seconds

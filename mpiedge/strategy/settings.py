@@ -168,6 +168,13 @@ class StrategySettings:
         choices=("A", "B"),
     )
     solver: str = setting("exact", "deft: how jbba is solved", choices=("exact", "dual"))
+    slack: float = setting(
+        0.0,
+        "deft: by which part of itself, 0.01 for example, jbba makes the shortest round longer, so "
+        "that clients that are ready early have sent early; 0: not at all, as published; for "
+        "objective A",
+        least=0,
+    )
     replan: int = setting(
         10,
         "deft, fedlora: rounds after which clients' measured speeds are planned by; 0: never, they "

@@ -45,6 +45,26 @@ def test_the_round_is_computing_and_the_upload_with_its_share() -> None:
     assert ends == pytest.approx([found.seconds] * 3)
 
 
+def test_with_slack_who_is_ready_early_has_sent_early() -> None:
+    tight, loose = (
+        allot(settings, problem(settings, EACH, EQUAL, NONE), 0)
+        for settings in (_settings(), _settings(slack=0.01))
+    )
+    assert loose.blocks == tight.blocks
+    assert tight.seconds < loose.seconds <= 1.01 * tight.seconds
+    assert loose.shares[loose.blocks.index(0)] > tight.shares[tight.blocks.index(0)]
+    assert sum(loose.shares) == pytest.approx(1.0)
+
+
+def test_slack_is_for_the_joint_allocation_of_objective_a() -> None:
+    for given in ({"allocation": "crunch"}, {"objective": "B"}):
+        tight, loose = (
+            allot(settings, problem(settings, EACH, EQUAL, NONE), 0)
+            for settings in (_settings(**given), _settings(slack=0.01, **given))
+        )
+        assert loose == tight
+
+
 def test_a_device_without_the_memory_gets_a_block_that_fits() -> None:
     clients = [Client(9.0, 15, 1e9), Client(1.0, 25, 1e9), Client(1.0, 99, 1e9)]
     assert allot(_settings(), problem(_settings(), EACH, clients, NONE), 0).blocks == (0, 1, 2)
