@@ -35,7 +35,7 @@ COMMANDS = {
     ),
     "deft": ("deft/planner.py", "--times", "1", "--instances", "40"),
     "planning": ("planning/scale.py", "--quick"),
-    "auto": ("planning/auto.py", "--clusters", "20"),
+    "auto": ("planning/auto.py", "--clusters", "10"),
     "accuracy": ("planning/accuracy.py", "--model", "minilm", "--size", "8"),
     "faults": ("faults/campaign.py", "--faults", "2"),
     "mutated": ("faults/mutated.py", "--count", "70"),
