@@ -69,7 +69,7 @@ def unequal(found):
     for axis, (part, each) in zip(panels, found.items(), strict=True):
         sides = {side: one["seconds"] for side, one in each["sides"].items() if one["seconds"]}
         label = "s of a round" if part == "deft" else "s an example, 3 epochs"
-        bars(axis, sides, (part, f"{part}, slack"), label)
+        bars(axis, sides, [part], label)
         axis.set_title(part, fontsize=10, loc="left")
     return figure
 

@@ -169,10 +169,9 @@ class StrategySettings:
     )
     solver: str = setting("exact", "deft: how jbba is solved", choices=("exact", "dual"))
     slack: float = setting(
-        0.0,
-        "deft: by which part of itself, 0.01 for example, jbba makes the shortest round longer, so "
-        "that clients that are ready early have sent early; 0: not at all, as published; for "
-        "objective A",
+        0.01,
+        "deft: by which part of itself jbba makes the shortest round longer, so that clients that "
+        "are ready early have sent early; 0: not at all, as published; for objective A",
         least=0,
     )
     replan: int = setting(

@@ -17,7 +17,8 @@ EQUAL = [Client(1.0, 100, 300.0)] * 3
 
 
 def _settings(**given: object) -> StrategySettings:
-    return StrategySettings(name="deft", **given)  # type: ignore[arg-type]
+    """As published, but for what is given."""
+    return StrategySettings(**{"name": "deft", "slack": 0.0, **given})  # type: ignore[arg-type]
 
 
 def test_seconds_and_payloads_are_those_of_each_device() -> None:

@@ -36,7 +36,7 @@ PARTS = {
     },
     "deft": {
         "deft": DEFT,
-        "deft, slack": {**DEFT, "slack": 0.01},
+        "deft as published": {**DEFT, "slack": 0.0},
         "equal bandwidth": {**DEFT, "allocation": "crunch-equal"},
         "random blocks": {**DEFT, "allocation": "random-equal"},
         "fedlora": {"name": "fedlora", "local_steps": 1, "pacing": True},
