@@ -15,7 +15,7 @@ from mpiedge.errors import BadInput
 from tests.doctor.ward import WELL
 
 
-def refuse(timeout: float) -> None:
+def refuse(timeout: float, start: float) -> None:
     raise BadInput("they belong to different MPI installations")
 
 
@@ -46,7 +46,7 @@ def test_a_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ranks_that_do_not_see_one_another(
     rank: str, speaks: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connect: Callable[[float], None] = refuse
+    connect: Callable[[float, float], None] = refuse
     monkeypatch.setattr(module, "connect", connect)
     monkeypatch.setenv("OMPI_COMM_WORLD_RANK", rank)
     report = examine(5.0)
