@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike
 from mpiedge.plan.bandwidth_shares import Shares, share
 from mpiedge.plan.depths import Floats
 
+_ROUNDING = 1e-12  # of the budget: less than that is nothing to give away
+
 
 def loosened(latencies: ArrayLike, payloads: ArrayLike, budget: float, slack: float) -> Shares:
     """The shares with the least seconds of sending, in a round longer by ``slack`` of itself.
@@ -26,6 +28,8 @@ def loosened(latencies: ArrayLike, payloads: ArrayLike, budget: float, slack: fl
         return shortest
     longest = (1 + slack) * shortest.round_time
     least = loads[sends] / (longest - seconds[sends])
+    if least.sum() > budget * (1 - _ROUNDING):
+        return shortest
     shares = np.zeros(len(loads))
     shares[sends] = _quickest(least, np.sqrt(loads[sends]), budget)
     ends = seconds[sends] + loads[sends] / shares[sends]

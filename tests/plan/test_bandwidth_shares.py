@@ -6,17 +6,12 @@ from scipy.optimize import minimize
 
 from mpiedge.errors import BadInput
 from mpiedge.plan.bandwidth_shares import Objective, share, split_equally
-
-
-def _drawn(seed: int) -> tuple[np.ndarray, np.ndarray, float]:
-    chance = np.random.default_rng(seed)
-    count = int(chance.integers(1, 8))
-    return chance.uniform(0, 3, count), chance.uniform(0.01, 4, count), chance.uniform(0.5, 20)
+from tests.plan.uplinks import drawn
 
 
 @pytest.mark.parametrize("seed", range(200))
 def test_in_a_all_finish_together_and_the_shares_are_the_budget(seed: int) -> None:
-    seconds, loads, budget = _drawn(seed)
+    seconds, loads, budget = drawn(seed)
     shares, time = share(seconds, loads, budget)
     assert (shares > 0).all()
     assert shares.sum() == pytest.approx(budget, rel=1e-12)
@@ -25,7 +20,7 @@ def test_in_a_all_finish_together_and_the_shares_are_the_budget(seed: int) -> No
 
 @pytest.mark.parametrize("seed", range(200))
 def test_in_b_all_uploads_take_the_same_time(seed: int) -> None:
-    seconds, loads, budget = _drawn(seed)
+    seconds, loads, budget = drawn(seed)
     shares, time = share(seconds, loads, budget, "B")
     assert shares.sum() == pytest.approx(budget, rel=1e-12)
     assert seconds.max() + loads / shares == pytest.approx(np.full(len(seconds), time), rel=1e-12)
@@ -34,7 +29,7 @@ def test_in_b_all_uploads_take_the_same_time(seed: int) -> None:
 @pytest.mark.parametrize("objective", ["A", "B"])
 @pytest.mark.parametrize("seed", range(10))
 def test_a_general_optimiser_finds_no_shorter_round(seed: int, objective: Objective) -> None:
-    seconds, loads, budget = _drawn(seed)
+    seconds, loads, budget = drawn(seed)
     time = share(seconds, loads, budget, objective).round_time
     start = np.append(np.full(len(loads), budget / len(loads)), 2 * time + loads.max() * 9)
     compute = seconds if objective == "A" else np.full(len(seconds), seconds.max())

@@ -6,14 +6,9 @@ from scipy.optimize import minimize
 
 from mpiedge.plan.bandwidth_shares import share
 from mpiedge.plan.bandwidth_slack import loosened
+from tests.plan.uplinks import drawn
 
 SLACK = 0.01
-
-
-def drawn(seed: int) -> tuple[np.ndarray, np.ndarray, float]:
-    chance = np.random.default_rng(seed)
-    count = int(chance.integers(1, 9))
-    return chance.uniform(0, 20, count), chance.uniform(0.01, 5, count), chance.uniform(0.1, 3)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -51,10 +46,12 @@ def test_where_computing_is_all_the_early_ones_have_sent_long_before_the_end() -
     assert (loads / loosened(seconds, loads, 1.0, SLACK).shares).max() < 0.1
 
 
-def test_without_slack_it_is_the_shortest_round() -> None:
-    seconds, loads, budget = drawn(3)
+@pytest.mark.parametrize("slack", [0.0, 1e-300, 1e-16])
+@pytest.mark.parametrize("seed", range(10))
+def test_without_slack_it_is_the_shortest_round(seed: int, slack: float) -> None:
+    seconds, loads, budget = drawn(seed)
     assert np.array_equal(
-        loosened(seconds, loads, budget, 0.0).shares, share(seconds, loads, budget).shares
+        loosened(seconds, loads, budget, slack).shares, share(seconds, loads, budget).shares
     )
 
 
