@@ -11,6 +11,7 @@ rank of every group.  While replaying each rank has all layers of the side netwo
 micro-batch's examples stay, as far as they can, on a rank that recorded part of them.
 """
 
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -56,6 +57,10 @@ def pac(settings: StrategySettings, work: Work) -> tuple[Phase, ...]:
     given = bool(settings.groups or settings.layers) or len(work.ranks) == 1
     if settings.record == "first-epoch" or settings.record == "auto" and given:
         return _usual(settings, work, epoch).phases
+    if settings.record == "auto" and settings.goal == "time" and not work.cost.links:
+        # Nothing tells which would be faster: the published way, where it fits.
+        with suppress(BadInput):
+            return _usual(settings, work, epoch).phases
     ahead_of_it = beforehand(settings, work, epoch)
     if ahead_of_it is None or settings.record == "auto":
         try:
@@ -73,10 +78,10 @@ def pac(settings: StrategySettings, work: Work) -> tuple[Phase, ...]:
 
 
 def _better(settings: StrategySettings, work: Work, one: Ahead, usual: Usual) -> bool:
-    """Recording beforehand, by the goal; for time only where the links were measured."""
+    """Recording beforehand, by the goal."""
     if settings.goal == "memory":
         return one.memory < usual.memory
-    return bool(work.cost.links) and one.seconds < _WORTH * usual.seconds
+    return one.seconds < _WORTH * usual.seconds
 
 
 def _usual(settings: StrategySettings, work: Work, epoch: int) -> Usual:
