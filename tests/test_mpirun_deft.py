@@ -6,11 +6,12 @@ import pytest
 
 from mpiedge.__main__ import main
 from mpiedge.config import to_toml
-from tests.jobs import MPIEDGE, ended, job, under_mpirun
+from tests.jobs import MPIEDGE, job, run_after_run, under_mpirun
 from tests.models import save_tiny
 from tests.runs import difference, finished, settings, write_requests
 
 pytestmark = pytest.mark.mpi_skip
+NAMES = ("deft", "fedlora")
 LATE = Path(__file__).with_name("late_device.py")
 TIMEOUT = 6.0  # seconds, the run's comm.timeout
 SOON = 60.0  # seconds: a job that starts, loses a rank, waits for it and ends
@@ -30,13 +31,26 @@ def run_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run.toml"
 
 
-@pytest.mark.parametrize("name", ["deft", "fedlora"])
-def test_three_ranks_train_what_one_does(name: str, run_file: Path, tmp_path: Path) -> None:
+def training(name: str, run_file: Path, folder: Path) -> list[str]:
     words = ["train", str(run_file), "--set", f"strategy.name={name}"]
-    assert main([*words, "--output-dir", str(tmp_path / "alone")]) == 0
-    end = ended(under_mpirun(3, *MPIEDGE, *words, "--output-dir", str(tmp_path / "out")))
+    return [*words, "--output-dir", str(folder)]
+
+
+@pytest.fixture(scope="module")
+def together(run_file: Path) -> Path:
+    """What three ranks trained, in a folder for each strategy."""
+    folder = run_file.parent / "together"
+    end = run_after_run(3, *(training(name, run_file, folder / name) for name in NAMES))
     assert end.code == 0, end.err
-    assert difference(finished(tmp_path / "alone"), finished(tmp_path / "out")) < 1e-6
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_three_ranks_train_what_one_does(
+    name: str, run_file: Path, together: Path, tmp_path: Path
+) -> None:
+    assert main(training(name, run_file, tmp_path / "alone")) == 0
+    assert difference(finished(tmp_path / "alone"), finished(together / name)) < 1e-6
 
 
 @pytest.mark.parametrize("blocks", [1, 2])

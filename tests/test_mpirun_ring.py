@@ -6,11 +6,12 @@ import pytest
 
 from mpiedge.__main__ import main
 from mpiedge.config import to_toml
-from tests.jobs import MPIEDGE, ended, job, under_mpirun
+from tests.jobs import MPIEDGE, job, run_after_run, under_mpirun
 from tests.models import save_tiny
 from tests.runs import difference, finished, settings, write_requests
 
 pytestmark = pytest.mark.mpi_skip
+CACHED = ("false", "true")  # whether the prefix is
 LOSING = Path(__file__).with_name("lost_initiator.py")
 TIMEOUT = 5.0  # seconds, the run's comm.timeout
 SOON = 60.0  # seconds: a job that starts, loses a rank, waits for it and ends
@@ -31,17 +32,30 @@ def run_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run.toml"
 
 
-@pytest.mark.parametrize("cached", ["false", "true"])
-def test_three_ranks_train_what_one_does(cached: str, run_file: Path, tmp_path: Path) -> None:
+def training(cached: str, run_file: Path, folder: Path) -> list[str]:
     words = ["train", str(run_file), "--set", f"strategy.prefix_cache={cached}"]
-    words += ["--set", "training.epochs=2", "--set", f"cache.folder={tmp_path / 'cache'}"]
-    assert main([*words, "--output-dir", str(tmp_path / "alone")]) == 0
-    end = ended(under_mpirun(3, *MPIEDGE, *words, "--output-dir", str(tmp_path / "out")))
+    words += ["--set", "training.epochs=2", "--set", f"cache.folder={run_file.parent / 'cache'}"]
+    return [*words, "--output-dir", str(folder)]
+
+
+@pytest.fixture(scope="module")
+def together(run_file: Path) -> Path:
+    """What three ranks trained, in a folder for each way."""
+    folder = run_file.parent / "together"
+    end = run_after_run(3, *(training(cached, run_file, folder / cached) for cached in CACHED))
     assert end.code == 0, end.err
-    together = finished(tmp_path / "out")
-    assert difference(finished(tmp_path / "alone"), together) < 1e-6
+    return folder
+
+
+@pytest.mark.parametrize("cached", CACHED)
+def test_three_ranks_train_what_one_does(
+    cached: str, run_file: Path, together: Path, tmp_path: Path
+) -> None:
+    assert main(training(cached, run_file, tmp_path / "alone")) == 0
+    three = finished(together / cached)
+    assert difference(finished(tmp_path / "alone"), three) < 1e-6
     # Clients' turns: the head travelled from each of them.
-    sent = [rank["sent"]["weights"]["messages"] for rank in together.result["ranks"]]
+    sent = [rank["sent"]["weights"]["messages"] for rank in three.result["ranks"]]
     assert min(sent) > 3
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from mpiedge.__main__ import main
 from mpiedge.config import to_toml
-from tests.jobs import MPIEDGE, ended, job, under_mpirun
+from tests.jobs import MPIEDGE, job, run_after_run, under_mpirun
 from tests.models import save_tiny
 from tests.runs import difference, finished, settings, write_requests
 
@@ -14,6 +14,13 @@ pytestmark = pytest.mark.mpi_skip
 LOSING = Path(__file__).with_name("lost_device.py")
 TIMEOUT = 5.0  # seconds, the run's comm.timeout
 SOON = 60.0  # seconds: a job that starts, loses a rank, waits for it and ends
+SPLITLORA = ("strategy.name=splitlora", "strategy.cuts=[1]", "strategy.average_every=4")
+WAYS = {
+    "point-to-point": ("strategy.aggregation=point-to-point",),
+    "gather": ("strategy.aggregation=gather",),
+    "in-turn": (*SPLITLORA, "strategy.visits=in-turn"),
+    "parallel": (*SPLITLORA, "strategy.visits=parallel"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -31,26 +38,29 @@ def run_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run.toml"
 
 
-@pytest.mark.parametrize("way", ["point-to-point", "gather"])
-def test_three_ranks_train_what_one_does(way: str, run_file: Path, tmp_path: Path) -> None:
-    words = ["train", str(run_file), "--set", f"strategy.aggregation={way}"]
-    assert main([*words, "--output-dir", str(tmp_path / "alone")]) == 0
-    end = ended(under_mpirun(3, *MPIEDGE, *words, "--output-dir", str(tmp_path / "out")))
-    assert end.code == 0, end.err
-    together = finished(tmp_path / "out")
-    assert difference(finished(tmp_path / "alone"), together) < 1e-5
-    assert [rank["layers"][-1] for rank in together.result["ranks"]] == [5, 1, 2]
+def training(way: str, run_file: Path, folder: Path) -> list[str]:
+    changes = [word for change in WAYS[way] for word in ("--set", change)]
+    return ["train", str(run_file), *changes, "--output-dir", str(folder)]
 
 
-@pytest.mark.parametrize("visits", ["in-turn", "parallel"])
-def test_splitlora_trains_what_one_rank_does(visits: str, run_file: Path, tmp_path: Path) -> None:
-    words = ["train", str(run_file), "--set", "strategy.name=splitlora"]
-    words += ["--set", f"strategy.visits={visits}"]
-    words += ["--set", "strategy.cuts=[1]", "--set", "strategy.average_every=4"]
-    assert main([*words, "--output-dir", str(tmp_path / "alone")]) == 0
-    end = ended(under_mpirun(3, *MPIEDGE, *words, "--output-dir", str(tmp_path / "out")))
+@pytest.fixture(scope="module")
+def together(run_file: Path) -> Path:
+    """What three ranks trained, in a folder for each way."""
+    folder = run_file.parent / "together"
+    end = run_after_run(3, *(training(way, run_file, folder / way) for way in WAYS))
     assert end.code == 0, end.err
-    assert difference(finished(tmp_path / "alone"), finished(tmp_path / "out")) < 1e-5
+    return folder
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_three_ranks_train_what_one_does(
+    way: str, run_file: Path, together: Path, tmp_path: Path
+) -> None:
+    assert main(training(way, run_file, tmp_path / "alone")) == 0
+    three = finished(together / way)
+    assert difference(finished(tmp_path / "alone"), three) < 1e-5
+    if way in ("point-to-point", "gather"):
+        assert [rank["layers"][-1] for rank in three.result["ranks"]] == [5, 1, 2]
 
 
 def test_a_run_goes_on_without_a_device_that_is_told_to_stop(
