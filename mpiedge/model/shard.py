@@ -44,10 +44,10 @@ class Shard(nn.Module):
         self.tuned = tuned
         self.still = 0
         """Layers below run as in an evaluation, also while others are trained."""
-        # Names only: a parameter kept here would outlive its being unloaded.
+        self._device: torch.device | None = None
         layers = {name: blueprint.layers_of(name) for name, _ in self.model.named_parameters()}
-        self._names = {
-            layer: tuple(name for name, places in layers.items() if layer in places)
+        self._owners = {
+            layer: {n: _owner(self.model, n) for n, places in layers.items() if layer in places}
             for layer in sorted(self.held)
         }
 
@@ -61,9 +61,11 @@ class Shard(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the layers are."""
-        # Asked for every tensor that arrives: no more parameters are looked up than it takes.
-        every = (self.model.get_parameter(name) for row in self._names.values() for name in row)
-        return next((each.device for each in every if not each.is_meta), torch.device("cpu"))
+        # Asked for every tensor that arrives.
+        if self._device is None:
+            every = (each for layer in self._owners for each in self.parameters_of(layer).values())
+            self._device = next((each.device for each in every if not each.is_meta), None)
+        return self._device or torch.device("cpu")
 
     @property
     def entry_layers(self) -> frozenset[int]:
@@ -72,25 +74,25 @@ class Shard(nn.Module):
 
     def parameters_of(self, layer: int) -> dict[str, nn.Parameter]:
         """The parameters of a held layer by canonical name; a tied one is in several layers."""
-        return {name: self.model.get_parameter(name) for name in self._names[layer]}
+        return {name: getattr(*owner) for name, owner in self._owners[layer].items()}
 
     def tuned_of(self, layer: int) -> dict[str, nn.Parameter]:
         """Those of a held layer's parameters that are trained."""
-        names = (name for name in self._names[layer] if name in self.tuned)
-        return {name: self.model.get_parameter(name) for name in names}
+        owners = self._owners[layer].items()
+        return {name: getattr(*owner) for name, owner in owners if name in self.tuned}
 
     def tuned_parameters(self) -> dict[str, nn.Parameter]:
         """All trained parameters of the held layers, each once."""
         return {
             name: parameter
-            for layer in self._names
+            for layer in self._owners
             for name, parameter in self.tuned_of(layer).items()
         }
 
     def tune(self, names: frozenset[str]) -> None:
         """Train only the parameters named, among those that could be."""
         self.tuned = names
-        for layer in self._names:
+        for layer in self._owners:
             for name, parameter in self.parameters_of(layer).items():
                 parameter.requires_grad_(name in names)
                 parameter.grad = None
@@ -153,6 +155,12 @@ class Shard(nn.Module):
                 ended = walk.ended(x._replace(hidden=x.hidden.to(self.blueprint.dtype)))
         output = side.output(x.side, ended)
         return walk.judged(x, output.to(self.blueprint.dtype))
+
+
+def _owner(model: nn.Module, name: str) -> tuple[nn.Module, str]:
+    """The module that has a parameter, which itself would outlive its being unloaded here."""
+    module, _, own = name.rpartition(".")
+    return model.get_submodule(module), own
 
 
 def _backbone(walk: Walk, layer: int, x: Activation, source: Backbone) -> Activation:
