@@ -20,7 +20,7 @@ pip() {
 }
 
 # pip would compile on one core; templates of later Pythons among the packages cannot be
-compile_all() { "$python" -m compileall -qq -j 0 .venv/lib || true; }
+compile_all() { "$python" -m compileall -qq -j 0 -x '/tests?/' .venv/lib || true; }
 
 # the Python to make the environment with
 find_python() {

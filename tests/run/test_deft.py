@@ -120,7 +120,7 @@ def test_nothing_below_a_block_is_kept_for_backward(files: Files, tmp_path: Path
         y = forward(self, x, layers, *rest)
         kept.append((any("layer.0." in n for n in self.tuned), y.hidden.requires_grad))
         lowest = [n for n in self.tuned if "layer.0." in n]
-        below = [self.model.get_parameter(n) for n in self._names[1] if "lora" in n]
+        below = [each for n, each in self.parameters_of(1).items() if "lora" in n]
         assert all(p.requires_grad == bool(lowest) for p in below)
         return y
 
