@@ -19,7 +19,7 @@ pip() {
   "$python" -m pip --disable-pip-version-check install "$quiet" --no-compile "$@"
 }
 
-# pip would compile on one core; templates of later Pythons among the packages cannot be
+# pip would compile on one core, and the packages' own tests too; some templates in them cannot be
 compile_all() { "$python" -m compileall -qq -j 0 -x '/tests?/' .venv/lib || true; }
 
 # the Python to make the environment with

@@ -45,14 +45,14 @@ COMMANDS = {
 STORES = {"deft", "faults", "mutated", "soak"}  # take the place for their results
 ROOT = {"systems", "scaling"}  # emulate devices
 DATA = os.environ.get("MPIEDGE_DATA")
-TIMED = re.compile(r"^(.+?) +([\d.]+) s\b.*\blimit ([\d.]+) s", re.M)
+TIMED = re.compile(r"^(.+?) +(\d+) +([\d.]+) s\b.*\blimit ([\d.]+) s", re.M)
 
 
 def rows(said):
     """What has a limit."""
     yield from judged.lines(said)
-    for what, value, limit in TIMED.findall(said):
-        yield judged.Judged(f"{what}, s", float(value), "<=", float(limit))
+    for what, devices, value, limit in TIMED.findall(said):
+        yield judged.Judged(f"{what}, {devices} devices, s", float(value), "<=", float(limit))
 
 
 def lacking(name):
