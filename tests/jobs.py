@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -104,9 +104,22 @@ def ended(words: Sequence[str], limit: float = 90.0) -> Ended:
         return started.end(limit)
 
 
-def run_after_run(n: int, *lines: Sequence[str]) -> Ended:
-    """Run command lines of mpiedge in one job of ``n`` ranks: most of a short job is its start."""
-    return ended(under_mpirun(n, sys.executable, str(RUN_AFTER_RUN), json.dumps(lines)))
+def training(run_file: Path, output: Path, changes: Sequence[str]) -> list[str]:
+    """The words that train by a run file with some of its settings changed."""
+    changed = [word for change in changes for word in ("--set", change)]
+    return ["train", str(run_file), *changed, "--output-dir", str(output)]
+
+
+def trained(n: int, run_file: Path, ways: Mapping[str, Sequence[str]]) -> Path:
+    """What ``n`` ranks train in each of these ways, in a folder with a folder for each.
+
+    One job does it all, run after run: most of a short one is its start.
+    """
+    folder = run_file.parent / "together"
+    lines = [training(run_file, folder / way, changes) for way, changes in ways.items()]
+    end = ended(under_mpirun(n, sys.executable, str(RUN_AFTER_RUN), json.dumps(lines)))
+    assert end.code == 0, end.err
+    return folder
 
 
 def steps(folder: Path) -> int:

@@ -6,12 +6,12 @@ import pytest
 
 from mpiedge.__main__ import main
 from mpiedge.config import to_toml
-from tests.jobs import MPIEDGE, job, run_after_run, under_mpirun
+from tests.jobs import MPIEDGE, job, trained, training, under_mpirun
 from tests.models import save_tiny
 from tests.runs import difference, finished, settings, write_requests
 
 pytestmark = pytest.mark.mpi_skip
-NAMES = ("deft", "fedlora")
+WAYS = {name: (f"strategy.name={name}",) for name in ("deft", "fedlora")}
 LATE = Path(__file__).with_name("late_device.py")
 TIMEOUT = 6.0  # seconds, the run's comm.timeout
 SOON = 60.0  # seconds: a job that starts, loses a rank, waits for it and ends
@@ -31,25 +31,16 @@ def run_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run.toml"
 
 
-def training(name: str, run_file: Path, folder: Path) -> list[str]:
-    words = ["train", str(run_file), "--set", f"strategy.name={name}"]
-    return [*words, "--output-dir", str(folder)]
-
-
 @pytest.fixture(scope="module")
 def together(run_file: Path) -> Path:
-    """What three ranks trained, in a folder for each strategy."""
-    folder = run_file.parent / "together"
-    end = run_after_run(3, *(training(name, run_file, folder / name) for name in NAMES))
-    assert end.code == 0, end.err
-    return folder
+    return trained(3, run_file, WAYS)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", WAYS)
 def test_three_ranks_train_what_one_does(
     name: str, run_file: Path, together: Path, tmp_path: Path
 ) -> None:
-    assert main(training(name, run_file, tmp_path / "alone")) == 0
+    assert main(training(run_file, tmp_path / "alone", WAYS[name])) == 0
     assert difference(finished(tmp_path / "alone"), finished(together / name)) < 1e-6
 
 

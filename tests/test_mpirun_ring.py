@@ -6,12 +6,14 @@ import pytest
 
 from mpiedge.__main__ import main
 from mpiedge.config import to_toml
-from tests.jobs import MPIEDGE, job, run_after_run, under_mpirun
+from tests.jobs import MPIEDGE, job, trained, training, under_mpirun
 from tests.models import save_tiny
 from tests.runs import difference, finished, settings, write_requests
 
 pytestmark = pytest.mark.mpi_skip
-CACHED = ("false", "true")  # whether the prefix is
+WAYS = {
+    cached: (f"strategy.prefix_cache={cached}", "training.epochs=2") for cached in ("false", "true")
+}
 LOSING = Path(__file__).with_name("lost_initiator.py")
 TIMEOUT = 5.0  # seconds, the run's comm.timeout
 SOON = 60.0  # seconds: a job that starts, loses a rank, waits for it and ends
@@ -26,32 +28,23 @@ def run_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         adapter={"kind": "bottleneck", "bottleneck": 8},
         strategy={"name": "ring", "clients": 3, "interval": 4},
         training={"epochs": 1},
+        cache={"folder": str(folder / "cache")},
         comm={"timeout": TIMEOUT},
     )
     (folder / "run.toml").write_text(to_toml(given), encoding="utf-8")
     return folder / "run.toml"
 
 
-def training(cached: str, run_file: Path, folder: Path) -> list[str]:
-    words = ["train", str(run_file), "--set", f"strategy.prefix_cache={cached}"]
-    words += ["--set", "training.epochs=2", "--set", f"cache.folder={run_file.parent / 'cache'}"]
-    return [*words, "--output-dir", str(folder)]
-
-
 @pytest.fixture(scope="module")
 def together(run_file: Path) -> Path:
-    """What three ranks trained, in a folder for each way."""
-    folder = run_file.parent / "together"
-    end = run_after_run(3, *(training(cached, run_file, folder / cached) for cached in CACHED))
-    assert end.code == 0, end.err
-    return folder
+    return trained(3, run_file, WAYS)
 
 
-@pytest.mark.parametrize("cached", CACHED)
+@pytest.mark.parametrize("cached", WAYS)
 def test_three_ranks_train_what_one_does(
     cached: str, run_file: Path, together: Path, tmp_path: Path
 ) -> None:
-    assert main(training(cached, run_file, tmp_path / "alone")) == 0
+    assert main(training(run_file, tmp_path / "alone", WAYS[cached])) == 0
     three = finished(together / cached)
     assert difference(finished(tmp_path / "alone"), three) < 1e-6
     # Clients' turns: the head travelled from each of them.

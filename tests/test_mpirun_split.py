@@ -6,7 +6,7 @@ import pytest
 
 from mpiedge.__main__ import main
 from mpiedge.config import to_toml
-from tests.jobs import MPIEDGE, job, run_after_run, under_mpirun
+from tests.jobs import MPIEDGE, job, trained, training, under_mpirun
 from tests.models import save_tiny
 from tests.runs import difference, finished, settings, write_requests
 
@@ -38,25 +38,16 @@ def run_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run.toml"
 
 
-def training(way: str, run_file: Path, folder: Path) -> list[str]:
-    changes = [word for change in WAYS[way] for word in ("--set", change)]
-    return ["train", str(run_file), *changes, "--output-dir", str(folder)]
-
-
 @pytest.fixture(scope="module")
 def together(run_file: Path) -> Path:
-    """What three ranks trained, in a folder for each way."""
-    folder = run_file.parent / "together"
-    end = run_after_run(3, *(training(way, run_file, folder / way) for way in WAYS))
-    assert end.code == 0, end.err
-    return folder
+    return trained(3, run_file, WAYS)
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_three_ranks_train_what_one_does(
     way: str, run_file: Path, together: Path, tmp_path: Path
 ) -> None:
-    assert main(training(way, run_file, tmp_path / "alone")) == 0
+    assert main(training(run_file, tmp_path / "alone", WAYS[way])) == 0
     three = finished(together / way)
     assert difference(finished(tmp_path / "alone"), three) < 1e-5
     if way in ("point-to-point", "gather"):
